@@ -1,0 +1,8 @@
+//! Randomness that is the same whenever the same input runs again: its seed is the event's id.
+
+use crate::host;
+
+/// The next 64 random bits.
+pub fn next() -> u64 {
+    host::random()
+}

@@ -1,0 +1,113 @@
+//! The command line: a file for each verb.
+
+mod dlq;
+mod module;
+mod output;
+mod publish;
+mod run;
+mod validate;
+mod view;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::output::Format;
+use crate::config::{self, Config};
+use crate::host::{Connections, connect};
+use crate::query::Query;
+use crate::telemetry::LogFormat;
+
+/// The exit code of a config that cannot be used (`EX_CONFIG` of sysexits.h).
+const EXIT_CONFIG: u8 = 78;
+
+/// Runs WebAssembly plugins on NATS JetStream events, and commits what they answer exactly once.
+#[derive(Parser)]
+#[command(name = "pelton", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the app until it is told to stop
+    Run(run::Run),
+    /// Check config and plugins, without NATS
+    Validate(validate::Validate),
+    /// List or show modules
+    #[command(subcommand)]
+    Module(module::Verb),
+    /// Read views
+    #[command(subcommand)]
+    View(view::Verb),
+    /// List or show dead letters
+    #[command(subcommand)]
+    Dlq(dlq::Verb),
+    /// Publish CloudEvents to an input stream
+    Publish(publish::Publish),
+}
+
+/// What every verb takes.
+#[derive(Args)]
+struct Common {
+    /// The config file
+    #[arg(short, long, default_value = "pelton.toml", env = "PELTON_CONFIG")]
+    config: PathBuf,
+    /// How to print
+    #[arg(short, long, default_value = "text")]
+    output: Format,
+}
+
+/// What a verb that reads an app works with.
+struct Reading {
+    query: Query,
+    output: Format,
+}
+
+impl Common {
+    fn load(&self) -> Result<Config, config::Error> {
+        config::load(&self.config)
+    }
+
+    async fn read(&self) -> anyhow::Result<Reading> {
+        let config = self.load()?;
+        let connections: Connections = connect(&config.nats).await?;
+        Ok(Reading { query: Query::open(connections.jetstream(), &config.app).await?, output: self.output })
+    }
+}
+
+/// Does what the command line says, and gives the exit code.
+pub async fn main(cli: Cli) -> ExitCode {
+    let logs = match &cli.verb {
+        Verb::Run(run) => run.log_format,
+        _ => LogFormat::Text,
+    };
+    crate::telemetry::init(logs, matches!(cli.verb, Verb::Run(_)));
+    let done = match cli.verb {
+        Verb::Run(run) => run.main().await,
+        Verb::Validate(validate) => validate.main(),
+        Verb::Module(module) => module.main().await,
+        Verb::View(view) => view.main().await,
+        Verb::Dlq(dlq) => dlq.main().await,
+        Verb::Publish(publish) => publish.main().await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error),
+    }
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    match error.downcast::<config::Error>() {
+        Ok(bad) => {
+            output::error(&format!("{:?}", miette::Report::new(bad)));
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Err(error) => {
+            output::error(&format!("error: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}

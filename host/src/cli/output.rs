@@ -1,0 +1,53 @@
+//! What verbs print: tables for people, JSON for programs.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Prints `value` as JSON, or what `text` makes of it.
+pub fn print<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+    let mut shown = match format {
+        Format::Text => text(value),
+        Format::Json => serde_json::to_string_pretty(value)?,
+    };
+    if !shown.ends_with('\n') {
+        shown.push('\n');
+    }
+    match std::io::stdout().lock().write_all(shown.as_bytes()) {
+        // Whoever reads has seen enough, as in `pelton dlq ls | head`.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Prints an error.
+pub fn error(text: &str) {
+    // Nobody is left to tell if standard error is closed.
+    std::io::stderr().lock().write_all(text.as_bytes()).ok();
+}
+
+/// Rows in columns as wide as their widest cell, under a head.
+pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut all = vec![head.map(str::to_owned)];
+    all.extend(rows);
+    let mut widths = [0; N];
+    for row in &all {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    all.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,147 @@
+//! Publishes atomic batches: all messages of a batch are stored, one after the other, or none.
+//!
+//! All but the last message are plain publishes; the last one is a request whose answer speaks for the batch.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use async_nats::client::RequestErrorKind;
+use async_nats::{Client, HeaderMap, Request, Subject};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::effects::Outgoing;
+use crate::event::Sequence;
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All of it is stored; its last message stands here.
+    Committed(Sequence),
+    /// A guard did not hold: somebody else wrote. Nothing is stored.
+    GuardRejected,
+    /// No answer, or one that leaves it open: it may be stored, or still come to be.
+    Ambiguous(String),
+    /// The server will not have this batch, whoever sends it and whenever. Nothing is stored.
+    Refused(String),
+    /// The server cannot store anything at present. Nothing is stored.
+    Unavailable(String),
+}
+
+/// Publishes batches on one connection.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    client: Client,
+    timeout: Duration,
+}
+
+/// The answer to the last message of a batch.
+#[derive(Deserialize)]
+struct Answer {
+    seq: Option<u64>,
+    error: Option<ApiError>,
+}
+
+#[derive(Deserialize)]
+struct ApiError {
+    code: u16,
+    #[serde(default)]
+    err_code: u32,
+    #[serde(default)]
+    description: String,
+}
+
+impl Publisher {
+    /// How long to wait for the answer to a batch. Requests in flight at a disconnect do not fail but wait this out.
+    const TIMEOUT: Duration = Duration::from_secs(2);
+
+    /// A publisher on `client`, which should serve nothing else: a reader on the same connection would delay it.
+    pub fn new(client: Client) -> Self {
+        Self { client, timeout: Self::TIMEOUT }
+    }
+
+    /// Publishes `messages` as one batch and waits for what becomes of it. Sizes must have been checked.
+    pub async fn publish(&self, messages: &[Outgoing]) -> Outcome {
+        let Some((last, rest)) = messages.split_last() else {
+            return Outcome::Refused("an empty batch".to_owned());
+        };
+        let id = Uuid::new_v4().simple().to_string();
+        for (at, message) in rest.iter().enumerate() {
+            let headers = headers_of(message, &id, at + 1);
+            let subject = Subject::from(message.subject.as_ref());
+            if let Err(error) = self.client.publish_with_headers(subject, headers, message.payload.clone()).await {
+                return Outcome::Ambiguous(error.to_string());
+            }
+        }
+        let mut headers = headers_of(last, &id, messages.len());
+        headers.insert("Nats-Batch-Commit", "1");
+        let request = Request::new().headers(headers).payload(last.payload.clone()).timeout(Some(self.timeout));
+        match self.client.send_request(last.subject.to_string(), request).await {
+            Ok(answer) => classify(&answer.payload),
+            Err(error) => match error.kind() {
+                RequestErrorKind::NoResponders => Outcome::Unavailable("JetStream does not answer".to_owned()),
+                RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
+                    Outcome::Refused(error.to_string())
+                }
+                RequestErrorKind::TimedOut | RequestErrorKind::Other => Outcome::Ambiguous(error.to_string()),
+            },
+        }
+    }
+}
+
+fn headers_of(message: &Outgoing, batch: &str, sequence: usize) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Batch-Id", batch);
+    headers.insert("Nats-Batch-Sequence", sequence.to_string());
+    for (name, value) in &message.headers {
+        match name {
+            Cow::Borrowed(name) => headers.append(*name, value.as_str()),
+            Cow::Owned(name) => headers.append(name.as_str(), value.as_str()),
+        }
+    }
+    headers
+}
+
+/// Sorts the server's answers. The codes are those of `server/errors.json`; DESIGN's facts tell how each behaves.
+fn classify(payload: &[u8]) -> Outcome {
+    let answer: Answer = match serde_json::from_slice(payload) {
+        Ok(answer) => answer,
+        Err(error) => return Outcome::Ambiguous(format!("unreadable answer to a batch: {error}")),
+    };
+    let Some(ApiError { code, err_code, description }) = answer.error else {
+        return match answer.seq {
+            Some(sequence) => Outcome::Committed(Sequence(sequence)),
+            None => Outcome::Ambiguous("answer to a batch without a sequence".to_owned()),
+        };
+    };
+    let named = format!("{description} ({err_code})");
+    match err_code {
+        // Wrong last sequence; wrong last sequence constant: a guard.
+        10071 | 10164 => Outcome::GuardRejected,
+        // Batch incomplete: messages got lost on the way, or the batch is far too large.
+        10176 => Outcome::Ambiguous(named),
+        // Insufficient resources; no storage left; stream offline; too many batches open; no leader.
+        10023 | 10047 | 10118 | 10210 | 10008 | 10077 | 10122 => Outcome::Unavailable(named),
+        _ if code == 503 => Outcome::Unavailable(named),
+        _ => Outcome::Refused(named),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_sorted_by_what_to_do_next() {
+        let error = |code: u16, err_code: u32| {
+            format!(r#"{{"error":{{"code":{code},"err_code":{err_code},"description":"d"}}}}"#)
+        };
+        assert_eq!(classify(br#"{"stream":"KV_a","seq":12,"batch":"b","count":3}"#), Outcome::Committed(Sequence(12)));
+        assert_eq!(classify(error(400, 10071).as_bytes()), Outcome::GuardRejected);
+        assert_eq!(classify(error(400, 10164).as_bytes()), Outcome::GuardRejected);
+        assert!(matches!(classify(error(400, 10176).as_bytes()), Outcome::Ambiguous(_)));
+        assert!(matches!(classify(error(400, 10199).as_bytes()), Outcome::Refused(_)));
+        assert!(matches!(classify(error(503, 10077).as_bytes()), Outcome::Unavailable(_)));
+        assert!(matches!(classify(b"nonsense"), Outcome::Ambiguous(_)));
+    }
+}

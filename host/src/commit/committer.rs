@@ -1,0 +1,494 @@
+//! Group commit as a state machine: lanes hand in steps, the committer answers with batches, the outcome of a batch
+//! gives actions. No I/O, no clock.
+//!
+//! One batch is in flight at a time, so no checkpoint ever has two. Whatever gathers meanwhile rides in the next one.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::commit::batch::Outcome;
+use crate::commit::checkpoint::{Checkpoint, Stored};
+use crate::commit::{Covers, Done, LaneId, Revision, Write};
+use crate::effects::{Bounds, Outgoing};
+use crate::event::Sequence;
+use crate::subject::{FIRST_GENERATION, Subjects};
+
+/// A batch ready to be sent.
+#[derive(Debug)]
+pub struct Batch {
+    /// Its messages, in order.
+    pub messages: Vec<Outgoing>,
+    parts: Vec<Part>,
+    /// How often it was sent without a clear answer.
+    unanswered: u32,
+}
+
+/// What a batch holds of one lane.
+#[derive(Debug)]
+struct Part {
+    lane: LaneId,
+    checkpoint: Checkpoint,
+    /// Which message of the batch the checkpoint is.
+    checkpoint_at: usize,
+    /// How many of the lane's steps it holds.
+    steps: usize,
+    /// The revisions that the batch's view writes set, by message.
+    revisions: Vec<(usize, Revision)>,
+}
+
+/// What to do after an outcome.
+#[derive(Debug, PartialEq)]
+pub enum Action {
+    /// Tell the lane that its steps are committed up to here.
+    Committed {
+        /// The lane.
+        lane: LaneId,
+        /// Its new checkpoint's position.
+        covered: Sequence,
+    },
+    /// Read the lane's checkpoint from the stream's leader, and hand it to [`Committer::checked`].
+    Check(LaneId),
+    /// Wait a little, then send [`Committer::resend`]; the text says why.
+    Resend(String),
+    /// Tell the lane to drop all that it computed ahead and to begin behind its checkpoint.
+    Reset {
+        /// The lane.
+        lane: LaneId,
+        /// Counts the resets: what the lane computed before it is ignored.
+        incarnation: u32,
+        /// Where the lane stands.
+        covered: Sequence,
+        /// The input that the server refuses to take the effects of, and why: it becomes a minimal dead letter.
+        condemned: Option<(Sequence, String)>,
+    },
+    /// Another host owns the lane from this epoch on: stop it.
+    Lost {
+        /// The lane.
+        lane: LaneId,
+        /// The other host's epoch.
+        epoch: u64,
+    },
+    /// Stop the lane's module, for this reason.
+    Halt {
+        /// The lane.
+        lane: LaneId,
+        /// Why.
+        reason: String,
+    },
+}
+
+#[derive(Debug)]
+struct Lane {
+    subject: Arc<str>,
+    checkpoint: Checkpoint,
+    guard: Sequence,
+    incarnation: u32,
+    steps: VecDeque<Done>,
+    /// The most steps of a batch, after the server refused a larger one.
+    at_most: usize,
+    condemned: Option<Sequence>,
+}
+
+#[derive(Debug, Default)]
+enum Flight {
+    #[default]
+    Idle,
+    Sent(Batch),
+    /// Waiting for the checkpoint of the first lane of the batch; whether a guard was rejected.
+    Checking(Batch, bool),
+    /// To be sent again unchanged.
+    Waiting(Batch),
+}
+
+/// The committer of one host and app.
+#[derive(Debug)]
+pub struct Committer {
+    subjects: Subjects,
+    bounds: Bounds,
+    lanes: BTreeMap<LaneId, Lane>,
+    /// Lanes with steps, in the order in which they are served.
+    turn: VecDeque<LaneId>,
+    /// Groups of lanes to be tried apart, since a batch of all of them was rejected.
+    apart: Vec<Vec<LaneId>>,
+    flight: Flight,
+}
+
+/// How often a batch is sent unchanged without a clear answer, before it is taken to be too large.
+const UNANSWERED_AT_MOST: u32 = 5;
+
+impl Committer {
+    /// A committer without lanes.
+    pub fn new(subjects: Subjects, bounds: Bounds) -> Self {
+        let (lanes, turn, apart) = (BTreeMap::new(), VecDeque::new(), Vec::new());
+        Self { subjects, bounds, lanes, turn, apart, flight: Flight::Idle }
+    }
+
+    /// Takes a lane in, whose checkpoint this host owns.
+    pub fn attach(&mut self, id: LaneId, owned: Stored<Checkpoint>) {
+        let lane = Lane {
+            subject: self.subjects.checkpoint(&id.module, FIRST_GENERATION, id.lane).into(),
+            checkpoint: owned.value,
+            guard: owned.revision,
+            incarnation: 0,
+            steps: VecDeque::new(),
+            at_most: usize::MAX,
+            condemned: None,
+        };
+        self.lanes.insert(id, lane);
+    }
+
+    /// Takes steps of a lane, in order. Those computed before its last reset are ignored.
+    pub fn submit(&mut self, id: &LaneId, incarnation: u32, steps: Vec<Done>) {
+        let Some(lane) = self.lanes.get_mut(id).filter(|lane| lane.incarnation == incarnation) else { return };
+        if lane.steps.is_empty() && !self.turn.contains(id) {
+            self.turn.push_back(id.clone());
+        }
+        lane.steps.extend(steps);
+    }
+
+    /// Whether everything handed in is settled.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.flight, Flight::Idle) && self.lanes.values().all(|lane| lane.steps.is_empty())
+    }
+
+    /// The messages of the next batch, unless one is in flight or there is nothing to commit.
+    pub fn next_batch(&mut self) -> Option<&[Outgoing]> {
+        if !matches!(self.flight, Flight::Idle) {
+            return None;
+        }
+        let batch = loop {
+            let group = self.apart.pop();
+            let batch = match &group {
+                Some(group) => self.build(group),
+                None => {
+                    let turn = self.serve();
+                    self.build(&turn)
+                }
+            };
+            match batch {
+                Some(batch) => break batch,
+                None if group.is_none() => return None,
+                None => {}
+            }
+        };
+        self.flight = Flight::Sent(batch);
+        self.in_flight()
+    }
+
+    /// Sends the waiting batch again.
+    pub fn resend(&mut self) -> Option<&[Outgoing]> {
+        self.flight = match std::mem::take(&mut self.flight) {
+            Flight::Waiting(batch) => Flight::Sent(batch),
+            other => other,
+        };
+        self.in_flight()
+    }
+
+    fn in_flight(&self) -> Option<&[Outgoing]> {
+        match &self.flight {
+            Flight::Sent(batch) => Some(&batch.messages),
+            Flight::Idle | Flight::Checking(..) | Flight::Waiting(_) => None,
+        }
+    }
+
+    /// Takes the outcome of the batch in flight.
+    pub fn resolve(&mut self, outcome: Outcome) -> Vec<Action> {
+        let Flight::Sent(batch) = std::mem::take(&mut self.flight) else { return Vec::new() };
+        match outcome {
+            Outcome::Committed(last) => self.committed(batch, last),
+            Outcome::GuardRejected => self.rejected(batch),
+            Outcome::Refused(reason) => self.refused(batch, &reason),
+            Outcome::Ambiguous(_) => self.check(batch, false),
+            Outcome::Unavailable(reason) => {
+                self.flight = Flight::Waiting(batch);
+                vec![Action::Resend(reason)]
+            }
+        }
+    }
+
+    /// Takes the checkpoint that [`Action::Check`] asked for; none if the stream has none.
+    pub fn checked(&mut self, stored: Option<Stored<Checkpoint>>) -> Vec<Action> {
+        let Flight::Checking(batch, guard_rejected) = std::mem::take(&mut self.flight) else { return Vec::new() };
+        let Some(part) = batch.parts.first() else { return Vec::new() };
+        let id = part.lane.clone();
+        let Some(stored) = stored else {
+            return self.halt(&id, "its checkpoint is gone from the app stream");
+        };
+        let Some(lane) = self.lanes.get(&id) else { return Vec::new() };
+        if stored.value.epoch != lane.checkpoint.epoch {
+            self.detach(&id);
+            return vec![Action::Lost { lane: id, epoch: stored.value.epoch }];
+        }
+        if stored.revision == lane.guard {
+            return if guard_rejected { self.reset(&id, stored, None) } else { self.unanswered(batch) };
+        }
+        if stored.value == part.checkpoint {
+            // The batch did land: its messages stand one after the other, so the checkpoint tells where the last is.
+            let behind = batch.messages.len() - 1 - part.checkpoint_at;
+            return self.committed(batch, Sequence(stored.revision.0 + behind as u64));
+        }
+        self.reset(&id, stored, None)
+    }
+
+    fn committed(&mut self, batch: Batch, last: Sequence) -> Vec<Action> {
+        let first = last.0 + 1 - batch.messages.len() as u64;
+        let at = |index: usize| Sequence(first + index as u64);
+        let mut actions = Vec::new();
+        for part in batch.parts {
+            for (index, revision) in part.revisions {
+                revision.set(at(index));
+            }
+            let Some(lane) = self.lanes.get_mut(&part.lane) else { continue };
+            lane.steps.drain(..part.steps.min(lane.steps.len()));
+            lane.guard = at(part.checkpoint_at);
+            lane.checkpoint = part.checkpoint;
+            lane.at_most = usize::MAX;
+            actions.push(Action::Committed { lane: part.lane, covered: lane.checkpoint.covered });
+        }
+        actions
+    }
+
+    /// A rejected batch names no culprit: its lanes are tried in halves until one stands alone.
+    fn rejected(&mut self, batch: Batch) -> Vec<Action> {
+        if batch.parts.len() > 1 {
+            self.split(batch);
+            return Vec::new();
+        }
+        self.check(batch, true)
+    }
+
+    fn check(&mut self, batch: Batch, guard_rejected: bool) -> Vec<Action> {
+        let lane = batch.parts.first().map(|part| part.lane.clone());
+        self.flight = Flight::Checking(batch, guard_rejected);
+        lane.map(Action::Check).into_iter().collect()
+    }
+
+    /// The batch is not stored, and its guards hold: it is sent again, so that if the first one does arrive late, the
+    /// guard lets just one of them in. After some times it is taken to be too large for an answer.
+    fn unanswered(&mut self, mut batch: Batch) -> Vec<Action> {
+        batch.unanswered += 1;
+        if batch.unanswered % UNANSWERED_AT_MOST == 0 && (batch.parts.len() > 1 || self.shrink(&batch)) {
+            self.split(batch);
+            return Vec::new();
+        }
+        let reason = format!("no clear answer to a batch of {} messages", batch.messages.len());
+        self.flight = Flight::Waiting(batch);
+        vec![Action::Resend(reason)]
+    }
+
+    fn refused(&mut self, batch: Batch, reason: &str) -> Vec<Action> {
+        if batch.parts.len() > 1 || self.shrink(&batch) {
+            self.split(batch);
+            return Vec::new();
+        }
+        let Some(Part { lane: id, .. }) = batch.parts.into_iter().next() else { return Vec::new() };
+        let Some(lane) = self.lanes.get(&id) else { return Vec::new() };
+        let refused = lane.steps.front().map(|step| &step.covers);
+        match refused {
+            Some(Covers::Input(input)) if lane.condemned != Some(input.sequence()) => {
+                let condemned = (input.sequence(), reason.to_owned());
+                let stored = Stored { value: lane.checkpoint.clone(), revision: lane.guard };
+                self.reset(&id, stored, Some(condemned))
+            }
+            _ => self.halt(&id, &format!("the server refuses its checkpoint: {reason}")),
+        }
+    }
+
+    /// Halves the steps that the only lane of `batch` may put into the next one; false if it was a single step.
+    fn shrink(&mut self, batch: &Batch) -> bool {
+        let [part] = batch.parts.as_slice() else { return false };
+        let Some(lane) = self.lanes.get_mut(&part.lane) else { return false };
+        if part.steps > 1 {
+            lane.at_most = part.steps / 2;
+        }
+        part.steps > 1
+    }
+
+    /// Has the two halves of a batch's lanes tried apart.
+    fn split(&mut self, batch: Batch) {
+        let mut first: Vec<LaneId> = batch.parts.into_iter().map(|part| part.lane).collect();
+        let second = first.split_off(first.len().div_ceil(2));
+        self.apart.extend([second, first].into_iter().filter(|group| !group.is_empty()));
+    }
+
+    fn reset(
+        &mut self,
+        id: &LaneId,
+        stored: Stored<Checkpoint>,
+        condemned: Option<(Sequence, String)>,
+    ) -> Vec<Action> {
+        let Some(lane) = self.lanes.get_mut(id) else { return Vec::new() };
+        lane.incarnation += 1;
+        lane.steps.clear();
+        lane.at_most = usize::MAX;
+        lane.condemned = condemned.as_ref().map(|(sequence, _)| *sequence);
+        lane.checkpoint = stored.value;
+        lane.guard = stored.revision;
+        let (incarnation, covered) = (lane.incarnation, lane.checkpoint.covered);
+        vec![Action::Reset { lane: id.clone(), incarnation, covered, condemned }]
+    }
+
+    fn halt(&mut self, id: &LaneId, reason: &str) -> Vec<Action> {
+        self.detach(id);
+        vec![Action::Halt { lane: id.clone(), reason: reason.to_owned() }]
+    }
+
+    /// Forgets a lane and what it handed in.
+    pub fn detach(&mut self, id: &LaneId) {
+        self.lanes.remove(id);
+        self.turn.retain(|waiting| waiting != id);
+    }
+
+    /// All lanes with steps; the one served first now is served last next time.
+    fn serve(&mut self) -> Vec<LaneId> {
+        let lanes = &self.lanes;
+        self.turn.retain(|id| lanes.get(id).is_some_and(|lane| !lane.steps.is_empty()));
+        let served = self.turn.iter().cloned().collect();
+        if !self.turn.is_empty() {
+            self.turn.rotate_left(1);
+        }
+        served
+    }
+
+    /// A batch of what `ids` have handed in. Each lane gets a fair share of the room; what one leaves, the next may use.
+    fn build(&self, ids: &[LaneId]) -> Option<Batch> {
+        let mut batch = Batch { messages: Vec::new(), parts: Vec::new(), unanswered: 0 };
+        let mut room = Room { messages: self.bounds.batch_messages, bytes: self.bounds.batch_bytes };
+        let waiting = ids.iter().filter_map(|id| Some((id, self.lanes.get(id)?)));
+        let waiting: Vec<_> = waiting.filter(|(_, lane)| !lane.steps.is_empty()).collect();
+        for (at, (id, lane)) in waiting.iter().enumerate() {
+            let share = room.share(waiting.len() - at);
+            room = room.less(lane.add_to(&mut batch, id, share, room));
+        }
+        (!batch.parts.is_empty()).then_some(batch)
+    }
+}
+
+/// Room in a batch, or what was used of it.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn share(self, among: usize) -> Self {
+        Self { messages: self.messages / among.max(1), bytes: self.bytes / among.max(1) }
+    }
+
+    fn more(self, cost: Self) -> Self {
+        Self { messages: self.messages + cost.messages, bytes: self.bytes + cost.bytes }
+    }
+
+    fn less(self, used: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_sub(used.messages),
+            bytes: self.bytes.saturating_sub(used.bytes),
+        }
+    }
+
+    fn holds(self, used: Self) -> bool {
+        used.messages <= self.messages && used.bytes <= self.bytes
+    }
+}
+
+/// Room that a checkpoint takes: its subject, JSON and headers, with some to spare.
+const CHECKPOINT_BYTES: usize = 1 << 10;
+
+impl Lane {
+    /// Adds to `batch` as many steps as fit `share`, or one if it fits `room`, and the checkpoint behind them.
+    fn add_to(&self, batch: &mut Batch, id: &LaneId, share: Room, room: Room) -> Room {
+        let mut used = Room { messages: 1, bytes: CHECKPOINT_BYTES };
+        let mut writes: Vec<Write> = Vec::new();
+        let mut latest: HashMap<&Arc<str>, usize> = HashMap::new();
+        let mut steps: usize = 0;
+        for step in self.steps.iter().take(self.at_most) {
+            let with = used.more(step.cost(|subject| !latest.contains_key(subject)));
+            let alone = steps == 0 && (room.holds(with) || batch.parts.is_empty());
+            if !share.holds(with) && !alone {
+                break;
+            }
+            used = with;
+            steps += 1;
+            batch.messages.extend(step.events.iter().chain(&step.dead_letter).cloned());
+            for write in &step.writes {
+                match latest.get(&write.write.subject).and_then(|at| writes.get_mut(*at)) {
+                    Some(earlier) => earlier.coalesce(write),
+                    None => {
+                        latest.insert(&write.write.subject, writes.len());
+                        writes.push(write.clone());
+                    }
+                }
+            }
+        }
+        let Some(last) = steps.checked_sub(1).and_then(|last| self.steps.get(last)) else {
+            return Room { messages: 0, bytes: 0 };
+        };
+        let checkpoint = self.after(steps, last);
+        let first_write = batch.messages.len();
+        batch.messages.extend(writes.iter().map(Write::message));
+        let revisions = writes.into_iter().enumerate().map(|(at, write)| (first_write + at, write.revision)).collect();
+        batch.messages.push(checkpoint_message(&self.subject, &checkpoint, self.guard));
+        let checkpoint_at = batch.messages.len() - 1;
+        batch.parts.push(Part { lane: id.clone(), checkpoint, checkpoint_at, steps, revisions });
+        used
+    }
+
+    /// The checkpoint behind the first `steps` steps, the last of which is `last`.
+    fn after(&self, steps: usize, last: &Done) -> Checkpoint {
+        let mut inputs = self.steps.iter().take(steps).rev().filter_map(|step| match &step.covers {
+            Covers::Input(input) => Some(input.sequence()),
+            Covers::Read(_) => None,
+        });
+        let mark = match &last.covers {
+            Covers::Input(input) => input.mark(),
+            Covers::Read(mark) => *mark,
+        };
+        self.checkpoint.advanced(inputs.next(), mark)
+    }
+}
+
+impl Done {
+    /// What the step adds to a batch, where `is_new` tells the view keys that the batch does not write yet.
+    fn cost(&self, is_new: impl Fn(&Arc<str>) -> bool) -> Room {
+        let messages = self.events.iter().chain(&self.dead_letter).map(Outgoing::size);
+        let writes = self.writes.iter().filter(|write| is_new(&write.write.subject)).count();
+        Room {
+            messages: self.events.len() + usize::from(self.dead_letter.is_some()) + writes,
+            bytes: messages.sum::<usize>() + self.writes.iter().map(|write| write.write.size()).sum::<usize>(),
+        }
+    }
+}
+
+/// The header that makes a message, and so its batch, hold only for one revision of its subject.
+const GUARD: &str = "Nats-Expected-Last-Subject-Sequence";
+
+impl Write {
+    /// A later write to the same key takes this one's place; what either read guards both.
+    fn coalesce(&mut self, later: &Self) {
+        self.write.value.clone_from(&later.write.value);
+        self.guarded |= later.guarded;
+    }
+
+    fn message(&self) -> Outgoing {
+        let mut message = self.write.message();
+        if let Some(revision) = self.revision.get().filter(|_| self.guarded) {
+            message.headers.push((GUARD.into(), revision.to_string()));
+        }
+        message
+    }
+}
+
+/// The message that writes `checkpoint` if the last one is still at `guard`.
+pub fn checkpoint_message(subject: &Arc<str>, checkpoint: &Checkpoint, guard: Sequence) -> Outgoing {
+    replacing(subject, serde_json::to_vec(checkpoint).unwrap_or_default(), guard)
+}
+
+/// A message that replaces the last one on its subject, if that is still at `guard`.
+pub fn replacing(subject: &Arc<str>, payload: Vec<u8>, guard: Sequence) -> Outgoing {
+    let headers = vec![("Nats-Rollup".into(), "sub".to_owned()), (GUARD.into(), guard.to_string())];
+    Outgoing { subject: subject.clone(), headers, payload: payload.into() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! The commit: everything that modules cause goes into one stream, in atomic batches guarded by checkpoints. Nothing
+//! else writes to the app stream.
+//!
+//! [`committer`] decides (a state machine without I/O), [`task`] waits and acts, [`batch`] publishes, [`checkpoint`] is
+//! what guards. [`app_stream`] and [`witness`] make and verify what is written to, [`record`] keeps what modules are,
+//! [`read`] reads back.
+
+pub mod app_stream;
+pub mod batch;
+pub mod checkpoint;
+pub mod committer;
+pub mod read;
+pub mod record;
+pub mod task;
+pub mod witness;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::effects::{CheckedWrite, Outgoing};
+use crate::event::{Delivery, Mark, Sequence};
+use crate::subject::Name;
+
+/// One lane of one module.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaneId {
+    /// The module.
+    pub module: Name,
+    /// The lane, from 0.
+    pub lane: u16,
+}
+
+impl fmt::Display for LaneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lane {} of module {:?}", self.lane, self.module.as_str())
+    }
+}
+
+/// What a lane hands to the committer for one step of its position.
+#[derive(Debug)]
+pub struct Done {
+    /// How far the lane is when this is committed.
+    pub covers: Covers,
+    /// Events, in order.
+    pub events: Vec<Outgoing>,
+    /// View writes, in order.
+    pub writes: Vec<Write>,
+    /// The dead letter, if the input became one.
+    pub dead_letter: Option<Outgoing>,
+}
+
+impl Done {
+    /// A step that has no effects.
+    pub fn nothing(covers: Covers) -> Self {
+        Self { covers, events: Vec::new(), writes: Vec::new(), dead_letter: None }
+    }
+}
+
+/// What a step covers.
+#[derive(Clone, Debug)]
+pub enum Covers {
+    /// An input of the lane.
+    Input(Arc<Delivery>),
+    /// All that the lane's reader has seen up to here, none of it for the lane.
+    Read(Mark),
+}
+
+impl Covers {
+    /// The position.
+    pub fn sequence(&self) -> Sequence {
+        match self {
+            Self::Input(delivery) => delivery.sequence(),
+            Self::Read(mark) => mark.sequence,
+        }
+    }
+}
+
+/// A view write on its way.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// What to write.
+    pub write: CheckedWrite,
+    /// The revision of the key, shared with the lane's cache and set when the write is committed.
+    pub revision: Revision,
+    /// Whether the key was read before: then the write holds only for the revision that was read.
+    pub guarded: bool,
+}
+
+/// The position in the app stream of a view key's last write, as far as its lane knows. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Revision(Arc<AtomicU64>);
+
+impl Revision {
+    const UNKNOWN: u64 = u64::MAX;
+
+    /// A revision that was read; 0 for a key that was never written.
+    pub fn known(sequence: Sequence) -> Self {
+        Self(Arc::new(AtomicU64::new(sequence.0)))
+    }
+
+    /// The revision of a key that nobody read.
+    pub fn unknown() -> Self {
+        Self(Arc::new(AtomicU64::new(Self::UNKNOWN)))
+    }
+
+    /// The revision, if known.
+    pub fn get(&self) -> Option<Sequence> {
+        Some(self.0.load(Ordering::Acquire)).filter(|value| *value != Self::UNKNOWN).map(Sequence)
+    }
+
+    /// Notes where the key's write was stored.
+    pub fn set(&self, sequence: Sequence) {
+        self.0.store(sequence.0, Ordering::Release);
+    }
+
+    /// Whether a write that shares this revision is still on its way.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+}

@@ -1,0 +1,94 @@
+//! Module records: what a module is deployed as. A change that would put keys on other lanes is refused by name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Module;
+use crate::route::{Filter, HASH_VERSION, KeyExpr};
+use crate::subject::{FIRST_GENERATION, Name};
+
+/// A module as the app stream knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of this format.
+    pub format: u32,
+    /// The module.
+    pub module: Name,
+    /// The input stream.
+    pub stream: String,
+    /// The filters on it; none is the whole stream.
+    pub filters: Vec<Filter>,
+    /// Where the key comes from.
+    pub key: KeyExpr,
+    /// The version of the hash from keys to lanes.
+    pub hash: u32,
+    /// The number of lanes.
+    pub lanes: u16,
+    /// The views it owns.
+    pub views: Vec<Name>,
+    /// The SHA-256 of the plugin, `sha256:…`.
+    pub plugin: String,
+    /// The live generation of its views.
+    pub generation: u32,
+    /// Whether it runs.
+    pub state: State,
+}
+
+/// Whether a module runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It runs when a host does.
+    Running,
+    /// It was stopped for a reason that needs an operator.
+    Halted(String),
+}
+
+/// A change of a module that its record forbids.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "module {module:?}: its {what} was {was} and is now {is}; that would break order or skip inputs. Set it back in \
+     the config, or give the module a new name to begin anew"
+)]
+pub struct Changed {
+    module: String,
+    what: &'static str,
+    was: String,
+    is: String,
+}
+
+impl Record {
+    /// The record of `module` with the plugin of that digest.
+    pub fn of(module: &Module, plugin: &str) -> Self {
+        Self {
+            format: 1,
+            module: module.name.clone(),
+            stream: module.input.stream.clone(),
+            filters: module.input.filters.clone(),
+            key: module.key.clone(),
+            hash: HASH_VERSION,
+            lanes: module.lanes.get(),
+            views: module.grants.views.iter().cloned().collect(),
+            plugin: plugin.to_owned(),
+            generation: FIRST_GENERATION,
+            state: State::Running,
+        }
+    }
+
+    /// Checks that a module of this record may run as `now` says.
+    pub fn allows(&self, now: &Self) -> Result<(), Changed> {
+        let changed = |what, was: String, is: String| {
+            let same = was == is;
+            let module = self.module.to_string();
+            if same { Ok(()) } else { Err(Changed { module, what, was, is }) }
+        };
+        changed("input stream", self.stream.clone(), now.stream.clone())?;
+        changed("input filter", json(&self.filters), json(&now.filters))?;
+        changed("key", json(&self.key), json(&now.key))?;
+        changed("hash version", self.hash.to_string(), now.hash.to_string())?;
+        changed("number of lanes", self.lanes.to_string(), now.lanes.to_string())
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,172 @@
+//! The committer's shell: waits for steps and answers, lets [`Committer`] decide, acts.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::commit::batch::{Outcome, Publisher};
+use crate::commit::checkpoint::{Checkpoint, Stored};
+use crate::commit::committer::{Action, Committer};
+use crate::commit::read::{Error, Reader};
+use crate::commit::{Done, LaneId};
+use crate::event::Sequence;
+use crate::policy::backoff;
+use crate::subject::{FIRST_GENERATION, Subjects};
+
+/// What lanes ask of the committer.
+#[derive(Debug)]
+pub enum Request {
+    /// Takes a lane in, whose checkpoint this host owns.
+    Attach {
+        /// The lane.
+        lane: LaneId,
+        /// Its checkpoint.
+        owned: Stored<Checkpoint>,
+        /// Where to tell the lane what became of its steps.
+        notices: mpsc::UnboundedSender<Notice>,
+    },
+    /// Steps to commit, in order.
+    Submit {
+        /// The lane.
+        lane: LaneId,
+        /// The lane's count of resets when it computed them.
+        incarnation: u32,
+        /// The steps.
+        steps: Vec<Done>,
+    },
+}
+
+/// What the committer tells a lane.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// Steps up to here are committed.
+    Committed(Sequence),
+    /// Drop all that was computed ahead, and begin behind `covered`.
+    Reset {
+        /// The new count of resets.
+        incarnation: u32,
+        /// Where the lane stands.
+        covered: Sequence,
+        /// The input that is to become a minimal dead letter, and why.
+        condemned: Option<(Sequence, String)>,
+    },
+    /// Another host owns the lane from this epoch on.
+    Lost(u64),
+    /// The lane cannot go on, for this reason.
+    Halt(String),
+}
+
+/// The committer's task: state machine, connection, and the way back to the lanes.
+pub struct Task {
+    committer: Committer,
+    publisher: Publisher,
+    reader: Reader,
+    subjects: Subjects,
+    lanes: HashMap<LaneId, mpsc::UnboundedSender<Notice>>,
+}
+
+impl Task {
+    /// A task that commits with `publisher` and reads checkpoints back with `reader`.
+    pub fn new(committer: Committer, publisher: Publisher, reader: Reader, subjects: Subjects) -> Self {
+        Self { committer, publisher, reader, subjects, lanes: HashMap::new() }
+    }
+
+    /// Commits until all senders of `requests` are gone and everything handed in is settled.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut waiting = Vec::new();
+        while requests.recv_many(&mut waiting, 1024).await > 0 {
+            self.take(&mut waiting);
+            while self.commit_one().await {
+                while let Ok(request) = requests.try_recv() {
+                    waiting.push(request);
+                }
+                self.take(&mut waiting);
+            }
+        }
+    }
+
+    fn take(&mut self, waiting: &mut Vec<Request>) {
+        for request in waiting.drain(..) {
+            match request {
+                Request::Attach { lane, owned, notices } => {
+                    self.committer.attach(lane.clone(), owned);
+                    self.lanes.insert(lane, notices);
+                }
+                Request::Submit { lane, incarnation, steps } => self.committer.submit(&lane, incarnation, steps),
+            }
+        }
+    }
+
+    /// Sends the next batch and sees it through; false if there was none.
+    async fn commit_one(&mut self) -> bool {
+        let Some(messages) = self.committer.next_batch() else { return false };
+        let mut outcome = self.publisher.publish(messages).await;
+        let mut resent = 0;
+        loop {
+            match &outcome {
+                Outcome::Committed(last) => debug!(sequence = last.0, "batch committed"),
+                other => warn!(outcome = ?other, "batch not committed"),
+            }
+            let mut actions = self.committer.resolve(outcome);
+            let mut resend = false;
+            while let Some(action) = actions.pop() {
+                match action {
+                    Action::Check(lane) => {
+                        let stored = self.checkpoint(&lane).await;
+                        actions = self.committer.checked(stored);
+                    }
+                    Action::Resend(reason) => {
+                        resent += 1;
+                        warn!(reason, "batch waits, to be sent again");
+                        tokio::time::sleep(pause(resent)).await;
+                        resend = true;
+                    }
+                    told => self.tell(told),
+                }
+            }
+            match if resend { self.committer.resend() } else { None } {
+                Some(messages) => outcome = self.publisher.publish(messages).await,
+                None => return true,
+            }
+        }
+    }
+
+    /// The lane's checkpoint from the leader, however long it takes to answer.
+    async fn checkpoint(&self, lane: &LaneId) -> Option<Stored<Checkpoint>> {
+        let subject = self.subjects.checkpoint(&lane.module, FIRST_GENERATION, lane.lane);
+        let mut tries = 0;
+        loop {
+            match self.reader.last_json(&subject).await {
+                Ok(stored) => return stored,
+                Err(Error::Malformed { .. }) => return None,
+                Err(Error::Unreadable(error)) => warn!(%error, "cannot tell yet what became of a batch"),
+            }
+            tries += 1;
+            tokio::time::sleep(pause(tries)).await;
+        }
+    }
+
+    fn tell(&self, action: Action) {
+        let (lane, notice) = match action {
+            Action::Committed { lane, covered } => (lane, Notice::Committed(covered)),
+            Action::Reset { lane, incarnation, covered, condemned } => {
+                warn!(module = %lane.module, lane = lane.lane, "lane begins again behind its checkpoint");
+                (lane, Notice::Reset { incarnation, covered, condemned })
+            }
+            Action::Lost { lane, epoch } => (lane, Notice::Lost(epoch)),
+            Action::Halt { lane, reason } => (lane, Notice::Halt(reason)),
+            Action::Check(_) | Action::Resend(_) => return,
+        };
+        // A lane that has ended needs no notice.
+        if let Some(notices) = self.lanes.get(&lane) {
+            notices.send(notice).ok();
+        }
+    }
+}
+
+/// The pause before another try, spread so that hosts do not retry in step.
+fn pause(tries: u32) -> Duration {
+    backoff(Sequence(u64::from(std::process::id())), tries)
+}

@@ -1,0 +1,107 @@
+//! The witness: a second bucket remembers the app stream, so that one that was recreated, restored or rolled back is
+//! noticed instead of trusted.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{self, kv, stream::Info};
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Sequence, rfc3339};
+use crate::subject::Subjects;
+
+/// The key that holds it.
+const KEY: &str = "witness";
+
+/// What was last seen of the app stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    /// When the app stream was created.
+    pub created: String,
+    /// Its last sequence.
+    pub last: Sequence,
+}
+
+/// Why the app stream is not the one that was seen.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error(
+        "app stream {stream} is gone, though this app ran before (created {created}, {last} messages). Restore it from \
+         a backup; or, to start over and lose what it held, delete the bucket {bucket} first"
+    )]
+    Gone { stream: String, created: String, last: Sequence, bucket: String },
+    #[error(
+        "app stream {stream} was created {found}, but this app ran on one created {created}: it was deleted and made \
+         anew. Restore it from a backup; or, to go on with this one, delete the bucket {bucket} first"
+    )]
+    Recreated { stream: String, created: String, found: String, bucket: String },
+    #[error(
+        "app stream {stream} ends at {found}, but was seen at {last}: it was rolled back or restored from an older \
+         copy, and effects after {found} are lost. To go on from there, delete the bucket {bucket} first"
+    )]
+    RolledBack { stream: String, found: Sequence, last: Sequence, bucket: String },
+    #[error("bucket {bucket}: {cause}")]
+    Api { bucket: String, cause: String },
+}
+
+/// The witness bucket of one app.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    bucket: kv::Store,
+    stream: String,
+    name: String,
+}
+
+impl Witness {
+    /// Opens the bucket, or makes it.
+    pub async fn open(context: &jetstream::Context, subjects: &Subjects, replicas: usize) -> Result<Self, Error> {
+        let name = subjects.hosts_bucket();
+        let config = kv::Config {
+            bucket: name.clone(),
+            description: "Pelton: hosts of an app, and a witness of its stream".to_owned(),
+            history: 1,
+            num_replicas: replicas,
+            limit_markers: Some(Duration::from_secs(60)),
+            ..kv::Config::default()
+        };
+        let bucket = match context.get_key_value(&name).await {
+            Ok(bucket) => bucket,
+            Err(_) => context.create_key_value(config).await.map_err(|e| api(&name, &e))?,
+        };
+        Ok(Self { bucket, stream: subjects.stream(), name })
+    }
+
+    /// Compares what was seen with what is there: the app stream's info, or none if it does not exist.
+    pub async fn check(&self, found: Option<&Info>) -> Result<(), Error> {
+        let Some(seen) = self.seen().await? else { return Ok(()) };
+        let (stream, bucket) = (self.stream.clone(), format!("KV_{}", self.name));
+        let Some(found) = found else {
+            return Err(Error::Gone { stream, created: seen.created, last: seen.last, bucket });
+        };
+        let (created, last) = (rfc3339(found.created), Sequence(found.state.last_sequence));
+        if created != seen.created {
+            return Err(Error::Recreated { stream, created: seen.created, found: created, bucket });
+        }
+        if last < seen.last {
+            return Err(Error::RolledBack { stream, found: last, last: seen.last, bucket });
+        }
+        Ok(())
+    }
+
+    async fn seen(&self) -> Result<Option<Seen>, Error> {
+        let Some(bytes) = self.bucket.get(KEY).await.map_err(|e| api(&self.name, &e))? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| api(&self.name, &e))
+    }
+
+    /// Remembers the app stream as `info` tells.
+    pub async fn note(&self, info: &Info) -> Result<(), Error> {
+        let seen = Seen { created: rfc3339(info.created), last: Sequence(info.state.last_sequence) };
+        let bytes = serde_json::to_vec(&seen).map_err(|e| api(&self.name, &e))?;
+        self.bucket.put(KEY, bytes.into()).await.map_err(|e| api(&self.name, &e))?;
+        Ok(())
+    }
+}
+
+fn api(bucket: &str, cause: &impl std::fmt::Display) -> Error {
+    Error::Api { bucket: bucket.to_owned(), cause: cause.to_string() }
+}

@@ -1,0 +1,311 @@
+//! Checks what a guest returned and turns it into messages for the app stream. Pure; everything is hostile until here.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::cloudevents;
+use crate::event::{Event, Sequence};
+use crate::subject::{FIRST_GENERATION, Name, Subjects};
+
+/// What a guest returned for one input.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects {
+    /// Events to publish.
+    pub events: Vec<Emitted>,
+    /// Writes to views.
+    pub writes: Vec<ViewWrite>,
+}
+
+/// An event that a guest wants published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Emitted {
+    /// The category.
+    pub category: String,
+    /// The entity; none means the key of the input.
+    pub key: Option<String>,
+    /// The CloudEvents type.
+    pub kind: String,
+    /// The CloudEvents subject.
+    pub subject: Option<String>,
+    /// The media type of `data`.
+    pub content_type: String,
+    /// CloudEvents extensions.
+    pub attributes: Vec<(String, String)>,
+    /// The payload.
+    pub data: Bytes,
+}
+
+/// A write that a guest wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ViewWrite {
+    /// The view.
+    pub view: String,
+    /// The key.
+    pub key: String,
+    /// The new value; none removes the key.
+    pub value: Option<Bytes>,
+}
+
+/// A message for the app stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// Where to.
+    pub subject: Arc<str>,
+    /// Names and values.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The body.
+    pub payload: Bytes,
+}
+
+impl Outgoing {
+    /// The bytes that the message takes: subject, headers as sent, and payload.
+    pub fn size(&self) -> usize {
+        self.subject.len() + self.header_size() + self.payload.len()
+    }
+
+    /// The bytes of the headers as sent: a first line, then name, colon, space, value and line end each.
+    fn header_size(&self) -> usize {
+        const FIRST_AND_LAST_LINE: usize = 14;
+        FIRST_AND_LAST_LINE + self.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>()
+    }
+}
+
+/// What a module may do, from its config.
+#[derive(Clone, Debug, Default)]
+pub struct Grants {
+    /// The views it owns.
+    pub views: BTreeSet<Name>,
+    /// The categories it may emit.
+    pub emits: BTreeSet<Name>,
+    /// Whether it has more than one lane, so that its view keys are bound to the event's key.
+    pub many_lanes: bool,
+}
+
+impl Grants {
+    /// The view that a guest names, if the module owns it and the key may be used by this event's lane.
+    pub fn view(&self, view: &str, key: &str, event_key: &str) -> Result<&Name, Violation> {
+        let granted = self.views.get(view).ok_or_else(|| Violation::View(view.to_owned()))?;
+        if key.is_empty() {
+            return Err(Violation::EmptyKey);
+        }
+        let under_key = key.strip_prefix(event_key).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if self.many_lanes && !under_key {
+            return Err(Violation::ForeignKey { key: key.to_owned(), event_key: event_key.to_owned() });
+        }
+        Ok(granted)
+    }
+}
+
+/// The sizes that the server allows, checked before anything is sent: a larger payload or subject would close the
+/// connection, larger headers refuse the whole batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The server's `max_payload`, for headers and payload of one message.
+    pub message: usize,
+    /// Messages of one batch; one is kept for the checkpoint.
+    pub batch_messages: usize,
+    /// Bytes of one batch.
+    pub batch_bytes: usize,
+}
+
+impl Bounds {
+    /// The server refuses headers over 64 KB (error 10097).
+    const HEADERS: usize = 64 << 10;
+    /// The server closes the connection on subjects over 4 KB; ours stay far below.
+    const SUBJECT: usize = 1 << 10;
+    /// What the commit adds to a message: batch id, sequence, guard, rollup.
+    const ADDED: usize = 256;
+
+    /// The bounds with the server's `max_payload`, up to `batch_messages` a batch and 8 MB.
+    pub fn new(max_payload: usize, batch_messages: usize) -> Self {
+        Self { message: max_payload, batch_messages, batch_bytes: 8 << 20 }
+    }
+
+    /// Whether `message` may be sent.
+    pub fn check(&self, message: &Outgoing) -> Result<(), Violation> {
+        let headers = message.header_size() + Self::ADDED;
+        if message.subject.len() > Self::SUBJECT {
+            Err(Violation::too_large("subject", message.subject.len(), Self::SUBJECT))
+        } else if headers > Self::HEADERS {
+            Err(Violation::too_large("headers", headers, Self::HEADERS))
+        } else if headers + message.payload.len() > self.message {
+            Err(Violation::too_large("message", headers + message.payload.len(), self.message))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The rule that a guest's effects broke.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Violation {
+    #[error("view {0:?} is not among the module's `views`")]
+    View(String),
+    #[error("category {0:?} is not among the module's `emits`")]
+    Category(String),
+    #[error("a key is empty")]
+    EmptyKey,
+    #[error("an emitted event has no type")]
+    EmptyKind,
+    #[error(
+        "view key {key:?} is neither the event's key {event_key:?} nor begins with it and a slash, as a module of \
+         several lanes needs"
+    )]
+    ForeignKey { key: String, event_key: String },
+    #[error("attribute {0:?} is not allowed: names are lower-case letters and digits, and not the host's own")]
+    Attribute(String),
+    #[error("{what} of {size} bytes is over the limit of {limit}")]
+    TooLarge { what: &'static str, size: usize, limit: usize },
+    #[error("{0} messages for one input are over the limit of {1}")]
+    TooMany(usize, usize),
+    #[error("a projector emits nothing")]
+    ProjectorEmits,
+    #[error("{0:?} is an answer of a later interface version")]
+    Unknown(String),
+}
+
+impl Violation {
+    fn too_large(what: &'static str, size: usize, limit: usize) -> Self {
+        Self::TooLarge { what, size, limit }
+    }
+}
+
+/// Where an input came from, as emitted events and their ids name it.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The app's subjects.
+    pub subjects: Subjects,
+    /// The app.
+    pub app: Name,
+    /// The module.
+    pub module: Name,
+    /// The input stream.
+    pub stream: String,
+    /// When the input stream was created, RFC 3339: a stream made anew gives new ids.
+    pub created: String,
+}
+
+impl Origin {
+    /// The id of the event at `index` among those that one input causes: UUIDv5, so that a re-run writes the same id.
+    pub fn event_id(&self, sequence: Sequence, index: usize) -> Uuid {
+        let Self { app, module, stream, created, .. } = self;
+        let name = format!("pelton/{app}/{module}/{stream}/{created}/{sequence}/{index}");
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())
+    }
+}
+
+/// Effects that passed the check.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checked {
+    /// Events as messages.
+    pub events: Vec<Outgoing>,
+    /// View writes by subject.
+    pub writes: Vec<CheckedWrite>,
+}
+
+/// A view write by its subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedWrite {
+    /// The subject of the view key.
+    pub subject: Arc<str>,
+    /// The new value; none removes the key.
+    pub value: Option<Bytes>,
+}
+
+impl CheckedWrite {
+    /// About the bytes that [`CheckedWrite::message`] takes.
+    pub fn size(&self) -> usize {
+        const HEADERS: usize = 64;
+        self.subject.len() + HEADERS + self.value.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// The message that does the write. It replaces the key's earlier value; an absent value is the deletion marker of
+    /// key-value clients.
+    pub fn message(&self) -> Outgoing {
+        let mut headers = vec![(Cow::Borrowed("Nats-Rollup"), "sub".to_owned())];
+        if self.value.is_none() {
+            headers.push((Cow::Borrowed("KV-Operation"), "DEL".to_owned()));
+        }
+        Outgoing { subject: self.subject.clone(), headers, payload: self.value.clone().unwrap_or_default() }
+    }
+}
+
+/// Checks the effects of the input at `sequence` against grants and bounds.
+pub fn check(
+    effects: Effects,
+    origin: &Origin,
+    grants: &Grants,
+    bounds: &Bounds,
+    (event, key, sequence): (&Event, &str, Sequence),
+) -> Result<Checked, Violation> {
+    let count = effects.events.len() + effects.writes.len() + 1;
+    if count > bounds.batch_messages {
+        return Err(Violation::TooMany(count, bounds.batch_messages));
+    }
+    let mut checked = Checked::default();
+    let mut bytes = 0;
+    for (index, emitted) in effects.events.into_iter().enumerate() {
+        let message = event_message(emitted, origin, grants, (event, key, sequence), index)?;
+        bounds.check(&message)?;
+        bytes += message.size();
+        checked.events.push(message);
+    }
+    for ViewWrite { view, key: view_key, value } in effects.writes {
+        let view = grants.view(&view, &view_key, key)?;
+        let subject = origin.subjects.view_value(view, FIRST_GENERATION, &view_key).into();
+        let write = CheckedWrite { subject, value };
+        bounds.check(&write.message())?;
+        bytes += write.size();
+        checked.writes.push(write);
+    }
+    if bytes > bounds.batch_bytes {
+        return Err(Violation::too_large("effects", bytes, bounds.batch_bytes));
+    }
+    Ok(checked)
+}
+
+fn event_message(
+    emitted: Emitted,
+    origin: &Origin,
+    grants: &Grants,
+    (event, key, sequence): (&Event, &str, Sequence),
+    index: usize,
+) -> Result<Outgoing, Violation> {
+    let category = grants.emits.get(emitted.category.as_str()).ok_or(Violation::Category(emitted.category))?;
+    let entity = emitted.key.as_deref().unwrap_or(key);
+    if entity.is_empty() {
+        return Err(Violation::EmptyKey);
+    }
+    if emitted.kind.is_empty() {
+        return Err(Violation::EmptyKind);
+    }
+    if let Some((name, _)) = emitted.attributes.iter().find(|(name, _)| !cloudevents::is_extension(name)) {
+        return Err(Violation::Attribute(name.clone()));
+    }
+    let mut attributes = emitted.attributes;
+    attributes.extend(cloudevents::trace_context(event));
+    let caused = Event {
+        id: origin.event_id(sequence, index).to_string(),
+        source: format!("pelton/{}/{}", origin.app, origin.module),
+        kind: emitted.kind,
+        subject: emitted.subject,
+        time: event.time.clone(),
+        content_type: emitted.content_type,
+        correlation: event.correlation.clone(),
+        causation: Some(event.id.clone()),
+        attributes,
+        data: emitted.data,
+    };
+    let mut headers: Vec<(Cow<'static, str>, String)> =
+        cloudevents::encode(&caused).into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
+    headers.push((Cow::Borrowed("Pelton-Input"), format!("{}:{sequence}", origin.stream)));
+    Ok(Outgoing { subject: origin.subjects.event(category, entity).into(), headers, payload: caused.data })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! The process's one engine: what of wasm is on, how memory is pooled, and the clock that ends calls.
+
+use std::time::Duration;
+
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// How often running guests look whether their deadline is over.
+pub const TICK: Duration = Duration::from_millis(10);
+/// Instances that may exist at once: one for each slice that runs.
+const INSTANCES: u32 = 256;
+/// The largest linear memory that any module may be given.
+pub const LARGEST_MEMORY: usize = 1 << 30;
+/// A guest's stack.
+const STACK: usize = 512 << 10;
+
+/// The engine could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("wasm engine: {0}")]
+pub struct EngineError(String);
+
+/// The engine that all plugins of a process share.
+#[derive(Clone)]
+pub struct Engine(pub(super) wasmtime::Engine);
+
+impl Engine {
+    /// An engine, with a thread that ticks as long as the engine lives.
+    pub fn new() -> Result<Self, EngineError> {
+        let engine = wasmtime::Engine::new(&config()).map_err(|e| EngineError(format!("{e:#}")))?;
+        let weak = engine.weak();
+        let tick = move || {
+            while let Some(engine) = weak.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        };
+        let named = std::thread::Builder::new().name("epoch".to_owned());
+        named.spawn(tick).map_err(|e| EngineError(format!("cannot start the thread that ends calls: {e}")))?;
+        Ok(Self(engine))
+    }
+}
+
+/// What is off is off for safety and speed: most of wasmtime's advisories lie in it, and no plugin needs it.
+fn config() -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(INSTANCES)
+        .total_core_instances(INSTANCES * 4)
+        .total_memories(INSTANCES)
+        .total_tables(INSTANCES * 4)
+        .max_core_instances_per_component(200)
+        .max_tables_per_component(50)
+        .max_memories_per_component(4)
+        .max_tables_per_module(20)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .table_elements(100_000)
+        .max_memory_size(LARGEST_MEMORY)
+        .linear_memory_keep_resident(1 << 20);
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .wasm_component_model_async(false)
+        .concurrency_support(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false)
+        .wasm_threads(false)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(32))
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}

@@ -1,0 +1,45 @@
+//! Runs plugins: one engine, sandboxed instances, bindings for each WIT version. Nothing else knows wasmtime, and only
+//! `v0_1` knows the WIT types.
+
+mod engine;
+mod plugin;
+mod random;
+mod state;
+mod v0_1;
+mod wasi;
+
+pub use engine::{Engine, EngineError};
+pub use plugin::{Instance, LoadError, Plugin, Role};
+
+use crate::config::Limits;
+use crate::event::{Event, Sequence};
+use crate::lane::views::Views;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What an instance runs with.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The module, for its log lines.
+    pub module: crate::subject::Name,
+    /// What the plugin sees as its config.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// One input as a guest sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// The module's key of it.
+    pub key: &'a Arc<str>,
+    /// The input stream.
+    pub stream: &'a str,
+    /// Where it stands there.
+    pub sequence: Sequence,
+}
+
+/// The views of an instance's lane, handed in at its start and back at its end.
+pub type LaneViews = Views;

@@ -1,0 +1,253 @@
+//! A lane as a state machine: takes inputs in stream order, says what to run next, and what to do with the outcome.
+//! No I/O, no clock: time is passed in.
+//!
+//! [`task`] is the shell around it, [`runner`] runs slices of inputs, [`views`] is what they read.
+
+pub mod runner;
+pub mod task;
+pub mod views;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::event::{Delivery, Mark, Sequence};
+use crate::policy::{self, Cause, Decision, Failure};
+
+/// What a lane's reader hands it.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// An input of the lane.
+    Delivery(Arc<Delivery>),
+    /// The reader has come this far, and nothing since the last input was for the lane.
+    Covered(Mark),
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Run these inputs, in order, and report with [`Lane::ran`].
+    Run(Slice),
+    /// Hand a step without effects to the committer: all up to here is done.
+    Cover(Mark),
+    /// Nothing before this time, unless something is handed in.
+    Until(Instant),
+    /// Nothing, until something is handed in.
+    Wait,
+}
+
+/// Inputs to run on one instance.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    /// The inputs.
+    pub inputs: Vec<Arc<Delivery>>,
+    /// Whether views and instance must be forgotten first.
+    pub fresh: bool,
+    /// An input of which only a minimal dead letter may be written, and why.
+    pub condemned: Option<(Sequence, String)>,
+}
+
+/// What became of a slice: how many of its inputs are done, and why the next one is not.
+#[derive(Debug)]
+pub struct Ran {
+    /// Inputs that gave effects.
+    pub done: usize,
+    /// Why the one after them did not.
+    pub failure: Option<Failure>,
+}
+
+/// An input that is given up.
+#[derive(Debug)]
+pub struct GivenUp {
+    /// The input.
+    pub input: Arc<Delivery>,
+    /// Why.
+    pub cause: Cause,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// What to do with what a slice gave.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Commit it, and the dead letter behind it if there is one.
+    Keep(Option<GivenUp>),
+    /// Drop it: the lane was reset meanwhile.
+    Drop,
+}
+
+/// The most inputs of a slice: an instance serves that many, which bounds what a guest can hide between events.
+const SLICE: usize = 256;
+/// The most inputs that a lane runs ahead of the commit.
+const AHEAD: usize = 4_096;
+/// The most payload bytes that a lane runs ahead of the commit.
+const AHEAD_BYTES: usize = 16 << 20;
+
+/// One lane.
+#[derive(Debug)]
+pub struct Lane {
+    attempts: u32,
+    incarnation: u32,
+    /// The last input or mark taken in; what is at or below it was seen before.
+    seen: Sequence,
+    queue: VecDeque<Arc<Delivery>>,
+    /// The slice that runs, and whether a reset has made it void.
+    running: Option<Running>,
+    /// Inputs that ran and are not committed yet.
+    ahead: VecDeque<Arc<Delivery>>,
+    ahead_bytes: usize,
+    mark: Option<Mark>,
+    attempt: u32,
+    wake: Option<Instant>,
+    fresh: bool,
+    condemned: Option<(Sequence, String)>,
+    stopping: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    inputs: Vec<Arc<Delivery>>,
+    void: bool,
+}
+
+impl Lane {
+    /// A lane that stands at `covered` and tries an input that asks for it `attempts` times.
+    pub fn new(covered: Sequence, attempts: u32) -> Self {
+        Self {
+            attempts,
+            incarnation: 0,
+            seen: covered,
+            queue: VecDeque::new(),
+            running: None,
+            ahead: VecDeque::new(),
+            ahead_bytes: 0,
+            mark: None,
+            attempt: 0,
+            wake: None,
+            fresh: false,
+            condemned: None,
+            stopping: false,
+        }
+    }
+
+    /// Counts the resets: marks what is handed to the committer.
+    pub fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// Whether the lane has room for more inputs.
+    pub fn is_hungry(&self) -> bool {
+        self.queue.len() < SLICE && !self.stopping
+    }
+
+    /// Takes an input in. One that was seen before is dropped: readers may begin too early, never too late.
+    pub fn offer(&mut self, input: Input) {
+        match input {
+            Input::Delivery(delivery) if delivery.sequence() > self.seen => {
+                self.seen = delivery.sequence();
+                self.mark = None;
+                self.queue.push_back(delivery);
+            }
+            Input::Covered(mark) if mark.sequence > self.seen => {
+                self.seen = mark.sequence;
+                self.mark = Some(mark);
+            }
+            Input::Delivery(_) | Input::Covered(_) => {}
+        }
+    }
+
+    /// What to do next.
+    pub fn step(&mut self, now: Instant) -> Step {
+        if self.running.is_some() || self.stopping {
+            return Step::Wait;
+        }
+        if let Some(wake) = self.wake.filter(|wake| *wake > now) {
+            return Step::Until(wake);
+        }
+        if self.queue.is_empty() {
+            return self.mark.take().map_or(Step::Wait, Step::Cover);
+        }
+        if self.ahead.len() >= AHEAD || self.ahead_bytes >= AHEAD_BYTES {
+            return Step::Wait;
+        }
+        self.wake = None;
+        let inputs: Vec<_> = self.queue.drain(..self.queue.len().min(SLICE)).collect();
+        self.running = Some(Running { inputs: inputs.clone(), void: false });
+        Step::Run(Slice { inputs, fresh: std::mem::take(&mut self.fresh), condemned: self.condemned.clone() })
+    }
+
+    /// Takes what became of the slice that ran.
+    pub fn ran(&mut self, ran: &Ran, now: Instant) -> Verdict {
+        let Some(Running { inputs, void: false }) = self.running.take() else { return Verdict::Drop };
+        let mut rest = VecDeque::from(inputs);
+        for input in rest.drain(..ran.done.min(rest.len())) {
+            self.attempt = 0;
+            self.ahead_bytes += input.message.payload.len();
+            self.ahead.push_back(input);
+        }
+        let given_up = ran.failure.as_ref().and_then(|failure| self.failed(&mut rest, failure, now));
+        rest.append(&mut self.queue);
+        self.queue = rest;
+        Verdict::Keep(given_up)
+    }
+
+    /// Decides about the first of `rest`, which failed: it stays there to be tried again, or is given up.
+    fn failed(&mut self, rest: &mut VecDeque<Arc<Delivery>>, failure: &Failure, now: Instant) -> Option<GivenUp> {
+        let attempts = self.attempt + 1;
+        match policy::decide(failure, rest.front()?.sequence(), attempts, self.attempts) {
+            Decision::Retry { after, counts } => {
+                self.attempt += u32::from(counts);
+                self.wake = Some(now + after);
+                None
+            }
+            Decision::DeadLetter(cause) => {
+                self.attempt = 0;
+                let input = rest.pop_front()?;
+                self.ahead.push_back(input.clone());
+                Some(GivenUp { input, cause, attempts })
+            }
+        }
+    }
+
+    /// Everything up to `covered` is committed.
+    pub fn committed(&mut self, covered: Sequence) {
+        while let Some(input) = self.ahead.pop_front_if(|input| input.sequence() <= covered) {
+            self.ahead_bytes = self.ahead_bytes.saturating_sub(input.message.payload.len());
+        }
+        if self.condemned.as_ref().is_some_and(|(sequence, _)| *sequence <= covered) {
+            self.condemned = None;
+        }
+    }
+
+    /// Drops all that was computed ahead: the lane begins again behind `covered`, on a fresh instance and fresh views.
+    pub fn reset(&mut self, incarnation: u32, covered: Sequence, condemned: Option<(Sequence, String)>) {
+        self.incarnation = incarnation;
+        self.fresh = true;
+        self.condemned = condemned;
+        self.attempt = 0;
+        self.wake = None;
+        self.ahead_bytes = 0;
+        if let Some(running) = &mut self.running {
+            running.void = true;
+            self.ahead.extend(running.inputs.drain(..));
+        }
+        self.ahead.append(&mut self.queue);
+        self.queue = std::mem::take(&mut self.ahead);
+        self.queue.retain(|input| input.sequence() > covered);
+        self.mark = None;
+        self.seen = self.queue.back().map_or(covered, |last| last.sequence());
+    }
+
+    /// Starts nothing more.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Whether it was stopped.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! A lane's shell: waits for inputs, slices and notices, lets [`Lane`] decide, acts.
+
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::runner::Runner;
+use super::{Input, Lane, Ran, Slice, Step, Verdict};
+use crate::commit::task::{Notice, Request};
+use crate::commit::{Covers, Done, LaneId};
+
+/// How a lane ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// The host stops.
+    Stopped,
+    /// Another host took it over.
+    Lost,
+    /// It cannot go on, for this reason.
+    Halted(String),
+}
+
+/// A lane with all that it talks to.
+pub struct Task {
+    /// Which lane.
+    pub id: LaneId,
+    /// The state machine.
+    pub lane: Lane,
+    /// Runs its slices.
+    pub runner: Runner,
+    /// What readers hand it.
+    pub inputs: mpsc::Receiver<Input>,
+    /// What the committer tells it.
+    pub notices: mpsc::UnboundedReceiver<Notice>,
+    /// The committer.
+    pub committer: mpsc::Sender<Request>,
+}
+
+/// A slice at work on a thread of its own, so that a slow guest holds up nobody else.
+type Working = JoinHandle<(Runner, Vec<Done>, Ran)>;
+
+impl Task {
+    /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and handed to the committer.
+    pub async fn run(self, shutdown: CancellationToken) -> End {
+        let Self { id, mut lane, runner, mut inputs, mut notices, committer } = self;
+        let mut idle = Some(runner);
+        let mut working: Option<Working> = None;
+        let mut batch = Vec::new();
+        loop {
+            let mut wake = None;
+            match lane.step(Instant::now()) {
+                Step::Run(slice) => working = idle.take().map(|runner| start(runner, slice)),
+                Step::Cover(mark) => {
+                    submit(&committer, &id, &lane, vec![Done::nothing(Covers::Read(mark))]).await;
+                    continue;
+                }
+                Step::Until(time) => wake = Some(time),
+                Step::Wait => {}
+            }
+            if lane.is_stopping() && working.is_none() {
+                return End::Stopped;
+            }
+            tokio::select! {
+                biased;
+                notice = notices.recv() => match notice {
+                    Some(Notice::Committed(covered)) => lane.committed(covered),
+                    Some(Notice::Reset { incarnation, covered, condemned }) => lane.reset(incarnation, covered, condemned),
+                    Some(Notice::Lost(epoch)) => {
+                        error!(module = %id.module, lane = id.lane, epoch, "lane was taken over by another host; this host stops it");
+                        return End::Lost;
+                    }
+                    Some(Notice::Halt(reason)) => return End::Halted(reason),
+                    None => return End::Stopped,
+                },
+                finished = finish(&mut working) => match finished {
+                    Ok((runner, steps, ran)) => {
+                        working = None;
+                        keep(&id, &mut lane, &runner, &committer, steps, ran).await;
+                        idle = Some(runner);
+                    }
+                    Err(panic) => return End::Halted(format!("the host failed while running its plugin: {panic}")),
+                },
+                received = inputs.recv_many(&mut batch, 256), if lane.is_hungry() => {
+                    if received == 0 {
+                        lane.stop();
+                    }
+                    batch.drain(..).for_each(|input| lane.offer(input));
+                }
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
+                () = shutdown.cancelled(), if !lane.is_stopping() => lane.stop(),
+            }
+        }
+    }
+}
+
+fn start(mut runner: Runner, slice: Slice) -> Working {
+    tokio::task::spawn_blocking(move || {
+        let (steps, ran) = runner.run(&slice);
+        (runner, steps, ran)
+    })
+}
+
+/// Waits for the slice at work; for ever if there is none.
+async fn finish(working: &mut Option<Working>) -> Result<(Runner, Vec<Done>, Ran), tokio::task::JoinError> {
+    match working {
+        Some(handle) => handle.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Hands on what a slice gave, unless the lane was reset meanwhile.
+async fn keep(
+    id: &LaneId,
+    lane: &mut Lane,
+    runner: &Runner,
+    committer: &mpsc::Sender<Request>,
+    mut steps: Vec<Done>,
+    ran: Ran,
+) {
+    let verdict = lane.ran(&ran, Instant::now());
+    if let Some(failure) = &ran.failure {
+        warn!(module = %id.module, lane = id.lane, ?failure, "input failed");
+    }
+    let Verdict::Keep(given_up) = verdict else { return };
+    if let Some(given_up) = given_up {
+        let sequence = given_up.input.sequence();
+        warn!(module = %id.module, lane = id.lane, %sequence, cause = given_up.cause.message, "input becomes a dead letter");
+        steps.push(runner.dead_letter(given_up));
+    }
+    if !steps.is_empty() {
+        submit(committer, id, lane, steps).await;
+    }
+}
+
+async fn submit(committer: &mpsc::Sender<Request>, id: &LaneId, lane: &Lane, steps: Vec<Done>) {
+    let request = Request::Submit { lane: id.clone(), incarnation: lane.incarnation(), steps };
+    if committer.send(request).await.is_err() {
+        warn!(module = %id.module, lane = id.lane, "the committer has ended; what was in hand will be redone");
+    }
+}

@@ -1,0 +1,24 @@
+//! Pelton: reads events from NATS JetStream, runs each through sandboxed WebAssembly plugins, and commits what they
+//! answer exactly once.
+//!
+//! Data flows one way, and each step is a module of its own:
+//!
+//! [`source`] → [`event`] + [`cloudevents`] → [`route`] → [`lane`] → [`guest`] → [`effects`] → [`commit`] → the app
+//! stream. [`host`] wires them together.
+
+pub mod cli;
+pub mod cloudevents;
+pub mod commit;
+pub mod config;
+pub mod dlq;
+pub mod effects;
+pub mod event;
+pub mod guest;
+pub mod host;
+pub mod lane;
+pub mod policy;
+pub mod query;
+pub mod route;
+pub mod source;
+pub mod subject;
+pub mod telemetry;

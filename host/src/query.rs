@@ -1,0 +1,167 @@
+//! Reads an app back for people and programs: modules, views, dead letters. Writes nothing.
+
+use async_nats::jetstream::{self, consumer::DeliverPolicy};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use serde::Serialize;
+
+use crate::commit::app_stream;
+use crate::commit::checkpoint::{Checkpoint, Stored};
+use crate::commit::read::{self, Reader};
+use crate::commit::record::Record;
+use crate::dlq::DeadLetter;
+use crate::event::Sequence;
+use crate::source::{self, InputStream};
+use crate::subject::{Name, Subjects, decode};
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error(transparent)]
+    AppStream(#[from] app_stream::Error),
+    #[error(transparent)]
+    Read(#[from] read::Error),
+    #[error(transparent)]
+    Input(#[from] source::Error),
+    #[error("app {0:?} has no stream yet: start it with `pelton run`")]
+    NoApp(String),
+    #[error("app {app:?} has no {what} {name:?}; `pelton {command}` lists those that it has")]
+    Unknown { app: String, what: &'static str, name: String, command: &'static str },
+    #[error("cannot list {what}: {cause}")]
+    List { what: String, cause: String },
+}
+
+/// A module and its lanes.
+#[derive(Debug, Serialize)]
+pub struct ModuleState {
+    /// Its record.
+    #[serde(flatten)]
+    pub record: Record,
+    /// The checkpoints of its lanes, by number.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Inputs that the lane furthest behind has before it; none if its stream cannot be read.
+    pub lag: Option<u64>,
+}
+
+/// Reads one app.
+pub struct Query {
+    app: Name,
+    subjects: Subjects,
+    context: jetstream::Context,
+    reader: Reader,
+}
+
+impl Query {
+    /// Opens the app's stream.
+    pub async fn open(context: jetstream::Context, app: &Name) -> Result<Self, Error> {
+        let subjects = Subjects::new(app);
+        let reader = app_stream::find(&context, &subjects).await?.ok_or_else(|| Error::NoApp(app.to_string()))?;
+        Ok(Self { app: app.clone(), subjects, context, reader })
+    }
+
+    /// All modules, by name.
+    pub async fn modules(&self) -> Result<Vec<ModuleState>, Error> {
+        let mut modules = Vec::new();
+        for subject in self.subjects_of(&self.subjects.modules()).await? {
+            if let Some(stored) = self.reader.last_json::<Record>(&subject).await? {
+                modules.push(self.state(stored.value).await?);
+            }
+        }
+        Ok(modules)
+    }
+
+    /// The module of that name.
+    pub async fn module(&self, name: &Name) -> Result<ModuleState, Error> {
+        let stored = self.reader.last_json::<Record>(&self.subjects.module(name)).await?;
+        let unknown = || self.unknown("module", name.to_string(), "module ls");
+        self.state(stored.ok_or_else(unknown)?.value).await
+    }
+
+    async fn state(&self, record: Record) -> Result<ModuleState, Error> {
+        let mut checkpoints = Vec::new();
+        for lane in 0..record.lanes {
+            let subject = self.subjects.checkpoint(&record.module, record.generation, lane);
+            checkpoints.extend(self.reader.last_json(&subject).await?.map(|stored: Stored<Checkpoint>| stored.value));
+        }
+        let lag = self.lag(&record, &checkpoints).await.ok();
+        Ok(ModuleState { record, checkpoints, lag })
+    }
+
+    async fn lag(&self, record: &Record, checkpoints: &[Checkpoint]) -> Result<u64, source::Error> {
+        let behind = checkpoints.iter().map(|checkpoint| checkpoint.covered).min().unwrap_or_default();
+        let filters: Vec<String> = record.filters.iter().map(|filter| filter.as_str().to_owned()).collect();
+        let start_sequence = behind.next().0;
+        let stream = InputStream::open(&self.context, &record.stream).await?;
+        stream.count(DeliverPolicy::ByStartSequence { start_sequence }, &filters).await
+    }
+
+    /// The views that modules own, and their live generations.
+    pub async fn views(&self) -> Result<Vec<(Name, u32)>, Error> {
+        let modules = self.modules().await?;
+        let views = modules.into_iter().flat_map(|module| {
+            let generation = module.record.generation;
+            module.record.views.into_iter().map(move |view| (view, generation))
+        });
+        let mut views: Vec<_> = views.collect();
+        views.sort();
+        Ok(views)
+    }
+
+    /// The keys of a view, in order.
+    pub async fn keys(&self, view: &Name) -> Result<Vec<String>, Error> {
+        let values = self.subjects.view_values(view, self.generation(view).await?);
+        let prefix = values.trim_end_matches('>').to_owned();
+        let subjects = self.subjects_of(&values).await?;
+        let mut keys: Vec<String> = subjects.iter().filter_map(|subject| decode(subject.strip_prefix(&prefix)?)).collect();
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// The value of a view's key.
+    pub async fn value(&self, view: &Name, key: &str) -> Result<Bytes, Error> {
+        let subject = self.subjects.view_value(view, self.generation(view).await?, key);
+        let stored = self.reader.view(&subject, true).await.map_err(read::Error::from)?;
+        stored.value.ok_or_else(|| self.unknown("key", format!("{view}/{key}"), "view ls VIEW"))
+    }
+
+    async fn generation(&self, view: &Name) -> Result<u32, Error> {
+        let stored = self.reader.last_json::<u32>(&self.subjects.live_generation(view)).await?;
+        stored.map(|stored| stored.value).ok_or_else(|| self.unknown("view", view.to_string(), "view ls"))
+    }
+
+    /// Dead letters of all modules, or of one, in the order of lanes and inputs.
+    pub async fn dead_letters(&self, module: Option<&Name>) -> Result<Vec<DeadLetter>, Error> {
+        let mut letters = Vec::new();
+        for subject in self.subjects_of(&self.subjects.dead_letters(module)).await? {
+            letters.extend(self.reader.last_json::<DeadLetter>(&subject).await?.map(|stored| stored.value));
+        }
+        letters.sort_by(|one, other| {
+            (&one.module, one.lane, one.sequence).cmp(&(&other.module, other.lane, other.sequence))
+        });
+        Ok(letters)
+    }
+
+    /// One dead letter.
+    pub async fn dead_letter(&self, module: &Name, lane: u16, sequence: Sequence) -> Result<DeadLetter, Error> {
+        let subject = self.subjects.dead_letter(module, lane, sequence.0);
+        let stored = self.reader.last_json::<DeadLetter>(&subject).await?;
+        let name = || format!("{module} {lane} {sequence}");
+        stored.map(|stored| stored.value).ok_or_else(|| self.unknown("dead letter", name(), "dlq ls"))
+    }
+
+    fn unknown(&self, what: &'static str, name: String, command: &'static str) -> Error {
+        Error::Unknown { app: self.app.to_string(), what, name, command }
+    }
+
+    /// The subjects under `filter` that hold something, in order.
+    async fn subjects_of(&self, filter: &str) -> Result<Vec<String>, Error> {
+        let failed = |cause: String| Error::List { what: filter.to_owned(), cause };
+        let stream = self.context.get_stream(self.subjects.stream()).await.map_err(|e| failed(e.to_string()))?;
+        let listed = stream.info_with_subjects(filter).await.map_err(|e| failed(e.to_string()))?;
+        let pairs: Vec<(String, usize)> = listed.try_collect().await.map_err(|e| failed(e.to_string()))?;
+        let mut subjects: Vec<String> = pairs.into_iter().map(|(subject, _)| subject).collect();
+        subjects.sort();
+        Ok(subjects)
+    }
+}

@@ -1,0 +1,79 @@
+//! Feeds one lane that is behind from a reader of its own, until the live reader can take it back.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::live::Attach;
+use super::reader::{self, Item};
+use super::{Decoded, InputStream, Routing};
+use crate::commit::LaneId;
+use crate::event::{Mark, Sequence};
+use crate::lane::Input;
+
+/// How many messages are read before asking the live reader again.
+const ASK_EVERY: u64 = 256;
+
+/// A lane that is behind.
+pub struct Behind {
+    /// The lane.
+    pub id: LaneId,
+    /// How its module's inputs are found.
+    pub routing: Arc<Routing>,
+    /// Where to hand its inputs.
+    pub inputs: mpsc::Sender<Input>,
+}
+
+/// Reads `stream` behind `after` for one lane, until the live reader has taken it back.
+pub async fn run(
+    stream: InputStream,
+    behind: Behind,
+    after: Mark,
+    live: mpsc::Sender<Attach>,
+    shutdown: CancellationToken,
+) {
+    let Behind { id, routing, inputs } = behind;
+    info!(module = %id.module, lane = id.lane, after = %after.sequence, "lane catches up on a reader of its own");
+    let filters = routing.input.filters.iter().map(|filter| filter.as_str().to_owned()).collect();
+    let name = stream.name().to_owned();
+    let mut reader = reader::spawn(stream, filters, after);
+    let mut covered = after.sequence;
+    let mut read = 0;
+    loop {
+        let next = tokio::select! {
+            next = reader.recv() => next,
+            () = inputs.closed() => return,
+            () = shutdown.cancelled() => return,
+        };
+        let pending = match next {
+            Some(Ok(Item::Pending(pending))) => pending,
+            Some(Ok(Item::Message(message))) => {
+                covered = message.message.sequence;
+                let decoded = Decoded::new(&name, message.message);
+                if let Some((_, delivery)) = decoded.route(&routing).filter(|(lane, _)| *lane == id.lane) {
+                    if inputs.send(Input::Delivery(Arc::new(delivery))).await.is_err() {
+                        return;
+                    }
+                }
+                message.pending
+            }
+            // The live reader meets the same fate, and halts the module with its reason.
+            Some(Err(error)) => return warn!(module = %id.module, lane = id.lane, %error, "catching up ended"),
+            None => return,
+        };
+        read += 1;
+        if (pending == 0 || read % ASK_EVERY == 0) && attached(&live, &id, covered, pending == 0).await {
+            info!(module = %id.module, lane = id.lane, covered = %covered, "lane has caught up");
+            return;
+        }
+    }
+}
+
+/// Asks the live reader to take the lane back.
+async fn attached(live: &mpsc::Sender<Attach>, id: &LaneId, covered: Sequence, all: bool) -> bool {
+    let (answer, answered) = oneshot::channel();
+    let request = Attach { id: id.clone(), covered, all, answer };
+    live.send(request).await.is_ok() && answered.await.unwrap_or(false)
+}

@@ -1,0 +1,264 @@
+//! The one live reader of an input stream: routes each message to the lanes that it is for. A lane that would hold up
+//! the others is sent to catch up on a reader of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::catchup::{self, Behind};
+use super::reader::{self, Item};
+use super::{Decoded, Error, InputStream, Routing};
+use crate::commit::LaneId;
+use crate::event::{Mark, Message, Sequence};
+use crate::lane::Input;
+
+/// Inputs that wait for one lane.
+pub const QUEUE: usize = 1_024;
+/// How long the reader waits for one lane within a second before it looks whether others starve.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How long it waits before it looks again.
+const GLANCE: Duration = Duration::from_millis(20);
+/// A lane this many inputs behind the most advanced one of its stream starts on a reader of its own.
+const NEAR: u64 = 10_000;
+
+/// A lane to be fed.
+pub struct Port {
+    /// The lane.
+    pub id: LaneId,
+    /// Where its inputs go.
+    pub inputs: mpsc::Sender<Input>,
+    /// Where it stands.
+    pub at: Mark,
+}
+
+/// A lane's wish to be taken back by the live reader.
+pub struct Attach {
+    /// The lane.
+    pub id: LaneId,
+    /// Up to here it has all its inputs.
+    pub covered: Sequence,
+    /// Whether that was all that the stream held for its module.
+    pub all: bool,
+    /// Whether it was taken back.
+    pub answer: oneshot::Sender<bool>,
+}
+
+/// The live reader of one stream.
+pub struct Live {
+    stream: InputStream,
+    modules: Vec<Fed>,
+    attach: mpsc::Sender<Attach>,
+    requests: mpsc::Receiver<Attach>,
+    start: Mark,
+    last: Option<Arc<Message>>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// A module and its lanes.
+struct Fed {
+    routing: Arc<Routing>,
+    lanes: BTreeMap<u16, Lane>,
+}
+
+struct Lane {
+    inputs: mpsc::Sender<Input>,
+    /// Set while it catches up.
+    away: Option<Away>,
+    /// How long the reader waited for it since the last tick.
+    waited: Duration,
+}
+
+/// What the live reader remembers of a lane that catches up.
+#[derive(Clone, Copy)]
+struct Away {
+    /// Where the live reader was when the lane left.
+    from: Sequence,
+    /// The last input of the lane that the live reader passed since.
+    passed: Option<Sequence>,
+}
+
+impl Live {
+    /// A live reader of `stream` for `ports` of `modules`.
+    pub fn new(
+        stream: InputStream,
+        modules: Vec<(Arc<Routing>, Vec<Port>)>,
+        tasks: TaskTracker,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let marks = || modules.iter().flat_map(|(_, ports)| ports.iter().map(|port| port.at));
+        let furthest = marks().map(|mark| mark.sequence).max().unwrap_or_default();
+        let is_near = |mark: &Mark| mark.sequence.0 + NEAR >= furthest.0;
+        let nowhere = Mark { sequence: Sequence(0), fingerprint: None };
+        let start = marks().filter(is_near).min_by_key(|mark| mark.sequence).unwrap_or(nowhere);
+        let (attach, requests) = mpsc::channel(64);
+        let mut live = Self { stream, modules: Vec::new(), attach, requests, start, last: None, tasks, shutdown };
+        for (routing, ports) in modules {
+            let lanes = ports.into_iter().map(|port| (port.id.lane, live.lane(&routing, port, is_near)));
+            let lanes = lanes.collect();
+            live.modules.push(Fed { routing, lanes });
+        }
+        live
+    }
+
+    fn lane(&self, routing: &Arc<Routing>, port: Port, is_near: impl Fn(&Mark) -> bool) -> Lane {
+        let lane = Lane { inputs: port.inputs, away: None, waited: Duration::ZERO };
+        if is_near(&port.at) {
+            return lane;
+        }
+        self.catch_up(port.id, routing, &lane, port.at);
+        Lane { away: Some(Away { from: self.start.sequence, passed: None }), ..lane }
+    }
+
+    fn catch_up(&self, id: LaneId, routing: &Arc<Routing>, lane: &Lane, after: Mark) {
+        let behind = Behind { id, routing: routing.clone(), inputs: lane.inputs.clone() };
+        let (stream, attach, shutdown) = (self.stream.clone(), self.attach.clone(), self.shutdown.clone());
+        self.tasks.spawn(catchup::run(stream, behind, after, attach, shutdown));
+    }
+
+    /// Reads and routes until the host stops or no lane listens; an error halts the modules of this stream. Every
+    /// `advance`, lanes are told how far the reader is.
+    pub async fn run(mut self, advance: Duration) -> Result<(), Error> {
+        let mut reader = reader::spawn(self.stream.clone(), self.filters(), self.start);
+        let mut tick = tokio::time::interval(advance);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let shutdown = self.shutdown.clone();
+        loop {
+            tokio::select! {
+                next = reader.recv() => match next {
+                    Some(Ok(Item::Message(read))) => self.route(read.message).await,
+                    Some(Ok(Item::Pending(_))) => {}
+                    Some(Err(error)) => return Err(error),
+                    None => return Ok(()),
+                },
+                Some(request) = self.requests.recv() => self.take_back(request),
+                _ = tick.tick() => {
+                    self.tell_position();
+                    if self.modules.iter().all(|module| module.lanes.is_empty()) {
+                        return Ok(());
+                    }
+                }
+                () = shutdown.cancelled() => return Ok(()),
+            }
+        }
+    }
+
+    /// The union of the modules' filters; none, which is the whole stream, if one takes it, or if some overlap, which
+    /// the server refuses.
+    fn filters(&self) -> Vec<String> {
+        let inputs = || self.modules.iter().map(|module| &module.routing.input);
+        if inputs().any(|input| input.filters.is_empty()) {
+            return Vec::new();
+        }
+        let mut all: Vec<_> = inputs().flat_map(|input| &input.filters).collect();
+        all.sort_by_key(|filter| filter.as_str());
+        all.dedup();
+        let overlap = all.iter().any(|one| all.iter().any(|other| one != other && one.overlaps(other)));
+        if overlap { Vec::new() } else { all.into_iter().map(|filter| filter.as_str().to_owned()).collect() }
+    }
+
+    async fn route(&mut self, message: Message) {
+        let decoded = Decoded::new(self.stream.name(), message);
+        for at in 0..self.modules.len() {
+            let Some(module) = self.modules.get(at) else { return };
+            if let Some((lane, delivery)) = decoded.route(&module.routing) {
+                self.hand(at, lane, Input::Delivery(Arc::new(delivery)), decoded.message.sequence).await;
+            }
+        }
+        self.last = Some(decoded.message);
+    }
+
+    /// Hands an input to a lane. If it has no room the reader waits, as long as others do not starve for it.
+    async fn hand(&mut self, at: usize, number: u16, input: Input, sequence: Sequence) {
+        let Some(lane) = self.lane_mut(at, number) else { return };
+        if let Some(away) = &mut lane.away {
+            away.passed = Some(sequence);
+            return;
+        }
+        let (inputs, mut waited) = (lane.inputs.clone(), lane.waited);
+        while !self.shutdown.is_cancelled() {
+            let began = Instant::now();
+            let room = tokio::time::timeout(GLANCE, inputs.reserve()).await;
+            waited += began.elapsed();
+            match room {
+                Ok(Ok(room)) => {
+                    room.send(input);
+                    break;
+                }
+                // The lane has ended.
+                Ok(Err(_)) => break,
+                Err(_) if waited > PATIENCE && self.others_starve() => return self.send_away(at, number, sequence),
+                Err(_) => {}
+            }
+        }
+        if let Some(lane) = self.lane_mut(at, number) {
+            lane.waited = waited;
+        }
+    }
+
+    fn lane_mut(&mut self, at: usize, number: u16) -> Option<&mut Lane> {
+        self.modules.get_mut(at)?.lanes.get_mut(&number)
+    }
+
+    /// Whether no more than half of the lanes have work waiting: then it is not the whole host that is busy.
+    fn others_starve(&self) -> bool {
+        let fed = || self.modules.iter().flat_map(|module| module.lanes.values()).filter(|lane| lane.away.is_none());
+        let busy = fed().filter(|lane| lane.inputs.capacity() < lane.inputs.max_capacity() / 4 * 3).count();
+        busy * 2 <= fed().count()
+    }
+
+    /// Has a lane catch up on a reader of its own, from the input at `sequence` on.
+    fn send_away(&mut self, at: usize, number: u16, sequence: Sequence) {
+        let after = Mark { sequence: Sequence(sequence.0.saturating_sub(1)), fingerprint: None };
+        let Some(module) = self.modules.get(at) else { return };
+        if let Some(lane) = module.lanes.get(&number) {
+            let id = LaneId { module: module.routing.module.clone(), lane: number };
+            self.catch_up(id, &module.routing, lane, after);
+        }
+        if let Some(lane) = self.lane_mut(at, number) {
+            lane.away = Some(Away { from: sequence, passed: Some(sequence) });
+        }
+    }
+
+    fn take_back(&mut self, Attach { id, covered, all, answer }: Attach) {
+        let module = self.modules.iter_mut().find(|module| module.routing.module == id.module);
+        let lane = module.and_then(|module| module.lanes.get_mut(&id.lane));
+        let taken = lane.is_none_or(|lane| lane.come_back(covered, all));
+        // A lane that has ended needs no answer.
+        answer.send(taken).ok();
+    }
+
+    /// Tells the lanes how far the reader is, so that those without inputs advance too.
+    fn tell_position(&mut self) {
+        let Some(last) = &self.last else { return };
+        let mark = Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) };
+        for module in &mut self.modules {
+            module.lanes.retain(|_, lane| !lane.inputs.is_closed());
+            for lane in module.lanes.values_mut() {
+                lane.waited = Duration::ZERO;
+                if lane.away.is_none() {
+                    // A lane whose queue is full advances by its inputs.
+                    lane.inputs.try_send(Input::Covered(mark)).ok();
+                }
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// Takes the lane back if it has all that the live reader passed.
+    fn come_back(&mut self, covered: Sequence, all: bool) -> bool {
+        let taken = self.away.is_none_or(|away| {
+            let missed_none = away.passed.is_none_or(|passed| covered >= passed);
+            missed_none && (all || covered >= away.from)
+        });
+        if taken {
+            self.away = None;
+        }
+        taken
+    }
+}

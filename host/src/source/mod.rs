@@ -1,0 +1,225 @@
+//! Input streams: opened and recognised, read in order, fanned out to lanes.
+//!
+//! [`reader`] reads a stream from a position on, whatever happens to connection and consumer. [`live`] is the one reader
+//! that feeds all lanes that keep up; [`catchup`] feeds one that does not.
+
+pub mod catchup;
+pub mod live;
+pub mod reader;
+
+use std::sync::Arc;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::stream::{Info, RetentionPolicy};
+use async_nats::jetstream::{self, consumer, message::StreamMessage};
+use async_nats::{HeaderMap, jetstream::stream};
+use futures::StreamExt;
+
+use crate::cloudevents;
+use crate::commit::checkpoint::Checkpoint;
+use crate::commit::read::{Reader as Stored, Unreadable};
+use crate::config::{From, Input};
+use crate::event::{Delivery, Mark, Message, Sequence, rfc3339};
+use crate::route::{KeyExpr, lane_of};
+use crate::subject::Name;
+
+/// Why a module cannot read its input stream. It halts: nothing is skipped or done again without an operator's word.
+#[derive(Clone, Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error("input stream {stream}: {cause}")]
+    Api { stream: String, cause: String },
+    #[error(
+        "input stream {stream} has {retention:?} retention, which lets nobody read without acknowledging: source it \
+         into a stream with limits retention, and read that one"
+    )]
+    Retention { stream: String, retention: RetentionPolicy },
+    #[error(
+        "input stream {stream} was created {found}, but the checkpoint is of one created {created}: it was deleted and \
+         made anew. Restore it; or give the module a new name to begin with this one"
+    )]
+    Recreated { stream: String, created: String, found: String },
+    #[error(
+        "input stream {stream} ends at {last}, but the checkpoint is at {covered}: it was rolled back or restored from \
+         an older copy. Restore it; or give the module a new name to begin with this one"
+    )]
+    EndsBelow { stream: String, last: Sequence, covered: Sequence },
+    #[error(
+        "input stream {stream} holds another message at {covered} than the checkpoint saw there: it was rolled back \
+         and written again. Restore it; or give the module a new name to begin with this one"
+    )]
+    Differs { stream: String, covered: Sequence },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+}
+
+/// An input stream as found at the start.
+#[derive(Clone, Debug)]
+pub struct InputStream {
+    stream: stream::Stream<Info>,
+}
+
+impl InputStream {
+    /// Opens the stream called `name`, if it is one that can be read.
+    pub async fn open(context: &jetstream::Context, name: &str) -> Result<Self, Error> {
+        let stream = context.get_stream(name).await.map_err(|e| api(name, &e))?;
+        let retention = stream.cached_info().config.retention;
+        if retention != RetentionPolicy::Limits {
+            return Err(Error::Retention { stream: name.to_owned(), retention });
+        }
+        Ok(Self { stream })
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.stream.cached_info().config.name
+    }
+
+    /// When the stream was created, RFC 3339.
+    pub fn created(&self) -> String {
+        rfc3339(self.stream.cached_info().created)
+    }
+
+    /// Checks that the stream is the one that `checkpoint` was taken from.
+    pub async fn recognise(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        self.verify(&checkpoint.created, checkpoint.mark()).await
+    }
+
+    /// Checks that the stream was created at `created` and holds what `mark` saw. What retention removed since is no
+    /// difference.
+    async fn verify(&self, created: &str, mark: Mark) -> Result<(), Error> {
+        let stream = self.name().to_owned();
+        let reader = Stored::new(self.stream.clone());
+        let info = reader.fresh_info().await?;
+        let (found, last) = (rfc3339(info.created), Sequence(info.state.last_sequence));
+        if found != created {
+            return Err(Error::Recreated { stream, created: created.to_owned(), found });
+        }
+        if last < mark.sequence {
+            return Err(Error::EndsBelow { stream, last, covered: mark.sequence });
+        }
+        let Some(expected) = mark.fingerprint else { return Ok(()) };
+        let found = reader.at(mark.sequence).await?.map(|message| message_of(message).fingerprint());
+        if found.is_some_and(|found| found != expected) {
+            return Err(Error::Differs { stream, covered: mark.sequence });
+        }
+        Ok(())
+    }
+
+    /// The mark that a new module starts behind.
+    pub async fn start(&self, from: From) -> Result<Mark, Error> {
+        let last = Sequence(self.stream.cached_info().state.last_sequence);
+        let sequence = match from {
+            From::First => Sequence(0),
+            From::New => last,
+            From::Sequence(Sequence(first)) => Sequence(first.saturating_sub(1)),
+            From::Time(start_time) => self.before(DeliverPolicy::ByStartTime { start_time }).await?.unwrap_or(last),
+        };
+        // A start beyond the end would look like a stream that was rolled back.
+        Ok(Mark { sequence: sequence.min(last), fingerprint: None })
+    }
+
+    /// The position before the first message that `policy` gives.
+    async fn before(&self, deliver_policy: DeliverPolicy) -> Result<Option<Sequence>, Error> {
+        let api = |cause: &dyn std::fmt::Display| api(self.name(), &cause);
+        let consumer = self.consumer(deliver_policy, &[]).await?;
+        let mut messages = consumer.fetch().max_messages(1).messages().await.map_err(|e| api(&e))?;
+        let Some(first) = messages.next().await else { return Ok(None) };
+        let first = first.map_err(|e| api(&e))?;
+        let info = first.info().map_err(|e| api(&e))?;
+        Ok(Some(Sequence(info.stream_sequence.saturating_sub(1))))
+    }
+
+    /// How many messages `policy` gives.
+    pub async fn count(&self, policy: DeliverPolicy, filters: &[String]) -> Result<u64, Error> {
+        let consumer = self.consumer(policy, filters).await?;
+        let info = consumer.cached_info();
+        self.stream.delete_consumer(&info.name).await.map_err(|e| api(self.name(), &e))?;
+        Ok(info.num_pending)
+    }
+
+    /// A short-lived consumer that acknowledges nothing: the checkpoint is the truth.
+    async fn consumer(
+        &self,
+        deliver_policy: DeliverPolicy,
+        filters: &[String],
+    ) -> Result<consumer::Consumer<pull::Config>, Error> {
+        let config = pull::Config {
+            description: Some("Pelton reader".to_owned()),
+            deliver_policy,
+            ack_policy: AckPolicy::None,
+            filter_subjects: filters.to_vec(),
+            memory_storage: true,
+            num_replicas: 1,
+            inactive_threshold: std::time::Duration::from_secs(30),
+            ..pull::Config::default()
+        };
+        self.stream.create_consumer(config).await.map_err(|e| api(self.name(), &e))
+    }
+}
+
+fn api(stream: &str, cause: &impl std::fmt::Display) -> Error {
+    Error::Api { stream: stream.to_owned(), cause: cause.to_string() }
+}
+
+/// How one module's inputs are found among a stream's messages.
+#[derive(Clone, Debug)]
+pub struct Routing {
+    /// The module.
+    pub module: Name,
+    /// What it takes.
+    pub input: Input,
+    /// Where the key comes from.
+    pub key: KeyExpr,
+    /// The number of lanes.
+    pub lanes: u16,
+}
+
+/// A message with the event in it, decoded once for all modules.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    message: Arc<Message>,
+    event: Result<Arc<crate::event::Event>, cloudevents::Error>,
+}
+
+impl Decoded {
+    /// Decodes a message of `stream`.
+    pub fn new(stream: &str, message: Message) -> Self {
+        let event = cloudevents::decode(stream, &message).map(Arc::new);
+        Self { message: Arc::new(message), event }
+    }
+
+    /// The lane of `routing` that the message is for, and what to hand it; none if the module does not take it. A
+    /// message without a key goes to the lane of its subject.
+    pub fn route(&self, routing: &Routing) -> Option<(u16, Delivery)> {
+        let message = &self.message;
+        if !routing.input.takes(&message.subject) {
+            return None;
+        }
+        let keyed = match &self.event {
+            Ok(event) => routing.key.key_of(message, event).map(|key| (event.clone(), key)).map_err(Into::into),
+            Err(error) => Err(error.clone().into()),
+        };
+        let lane = lane_of(keyed.as_ref().map_or(&message.subject, |(_, key)| key), routing.lanes);
+        Some((lane, Delivery { message: message.clone(), input: keyed }))
+    }
+}
+
+/// A message read by its position.
+fn message_of(message: StreamMessage) -> Message {
+    Message {
+        sequence: Sequence(message.sequence),
+        stored: message.time,
+        subject: message.subject.to_string(),
+        headers: headers_of(&message.headers),
+        payload: message.payload,
+    }
+}
+
+/// Headers ordered by name: the client keeps them in a map whose order differs from run to run.
+fn headers_of(headers: &HeaderMap) -> Vec<(String, String)> {
+    let each = headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+    let mut headers: Vec<_> = each.map(|(name, value)| (name.to_string(), value.as_str().to_owned())).collect();
+    headers.sort_by(|(one, _), (other, _)| one.cmp(other));
+    headers
+}

@@ -1,0 +1,160 @@
+//! Reads a stream in order from a position on. When the connection or the consumer is lost, or a message is missing, it
+//! begins anew behind the last message that it gave, if the stream is still the same.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Message as Received;
+use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::{Error, InputStream, headers_of};
+use crate::event::{Mark, Message, Sequence};
+use crate::policy::backoff;
+
+/// A message, and how many more stand behind it.
+#[derive(Debug)]
+pub struct Read {
+    /// The message.
+    pub message: Message,
+    /// Messages of the same filter that the stream held behind it, when it was sent.
+    pub pending: u64,
+}
+
+/// Messages asked for at once, which bounds what waits unread.
+const CREDIT: usize = 1_000;
+/// Bytes asked for at once: no less than the largest message that a server can be set to take.
+const CREDIT_BYTES: usize = 64 << 20;
+/// How often the server says that it is there, while it has nothing to send.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How long one request for messages stands.
+const EXPIRES: Duration = Duration::from_secs(10);
+/// Messages read ahead of whoever takes them.
+const AHEAD: usize = 256;
+
+/// Starts a task that reads `stream` behind `after`. It ends when the receiver is dropped, or with an error when the
+/// stream is not what it was. The first value tells how many messages are there to be read.
+pub fn spawn(stream: InputStream, filters: Vec<String>, after: Mark) -> mpsc::Receiver<Result<Item, Error>> {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let created = stream.created();
+    let reader = Reader { stream, created, filters, at: after, last: None, sender, tries: 0 };
+    tokio::spawn(reader.run());
+    receiver
+}
+
+/// What a reader gives.
+#[derive(Debug)]
+pub enum Item {
+    /// A message.
+    Message(Read),
+    /// A new beginning: so many messages stand behind the last one given.
+    Pending(u64),
+}
+
+struct Reader {
+    stream: InputStream,
+    created: String,
+    filters: Vec<String>,
+    at: Mark,
+    last: Option<Message>,
+    sender: mpsc::Sender<Result<Item, Error>>,
+    tries: u32,
+}
+
+impl Reader {
+    async fn run(mut self) {
+        while !self.sender.is_closed() {
+            match self.read().await {
+                Ok(()) => {}
+                Err(error) if error.is_passing() => {
+                    self.tries += 1;
+                    warn!(stream = self.stream.name(), %error, "reading is interrupted; trying again");
+                    tokio::time::sleep(backoff(self.at.sequence, self.tries)).await;
+                }
+                Err(error) => {
+                    self.sender.send(Err(error)).await.ok();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads until something breaks or nobody listens any more.
+    async fn read(&mut self) -> Result<(), Error> {
+        if let Some(last) = self.last.take() {
+            self.at = Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) };
+        }
+        self.stream.verify(&self.created, self.at).await?;
+        let start = DeliverPolicy::ByStartSequence { start_sequence: self.at.sequence.next().0 };
+        let consumer = self.stream.consumer(start, &self.filters).await?;
+        let pending = consumer.cached_info().num_pending;
+        let name = consumer.cached_info().name.clone();
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(CREDIT)
+            .max_bytes_per_batch(CREDIT_BYTES)
+            .heartbeat(HEARTBEAT)
+            .expires(EXPIRES)
+            .messages()
+            .await
+            .map_err(|e| super::api(self.stream.name(), &e))?;
+        if self.sender.send(Ok(Item::Pending(pending))).await.is_ok() {
+            self.forward(messages).await;
+        }
+        // A consumer that is not used is removed by the server after a while; this only does it sooner.
+        self.stream.stream.delete_consumer(&name).await.ok();
+        Ok(())
+    }
+
+    async fn forward(&mut self, mut messages: pull::Stream) {
+        let mut expected = 1;
+        loop {
+            let next = tokio::select! {
+                next = messages.next() => next,
+                () = self.sender.closed() => return,
+            };
+            let read = match next {
+                Some(Ok(received)) => read_of(received, expected),
+                Some(Err(error)) => Err(error.to_string()),
+                None => Err("the consumer has ended".to_owned()),
+            };
+            let read = match read {
+                Ok(read) => read,
+                Err(cause) => {
+                    info!(stream = self.stream.name(), cause, "the reader begins anew");
+                    return;
+                }
+            };
+            expected += 1;
+            self.tries = 0;
+            self.last = Some(read.message.clone());
+            if self.sender.send(Ok(Item::Message(read))).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Takes a message over, if it is the one that the consumer sends next.
+fn read_of(received: Received, expected: u64) -> Result<Read, String> {
+    let info = received.info().map_err(|e| e.to_string())?;
+    if info.consumer_sequence != expected {
+        return Err(format!("message {expected} of the consumer is missing"));
+    }
+    let (sequence, stored, pending) = (Sequence(info.stream_sequence), info.published, info.pending);
+    let message = received.message;
+    let headers = message.headers.as_ref().map(headers_of).unwrap_or_default();
+    let message = Message { sequence, stored, subject: message.subject.to_string(), headers, payload: message.payload };
+    Ok(Read { message, pending })
+}
+
+impl Error {
+    /// Whether trying again may help.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Api { .. } | Self::Unreadable(_) => true,
+            Self::Retention { .. } | Self::Recreated { .. } | Self::EndsBelow { .. } | Self::Differs { .. } => false,
+        }
+    }
+}

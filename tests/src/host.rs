@@ -1,0 +1,70 @@
+//! The `pelton` binary at work on a config file, with its log in a file.
+
+use std::{
+    fs::{self, OpenOptions},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{locate, process::Running};
+
+/// A running `pelton run`. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Host {
+    running: Running,
+    log: PathBuf,
+}
+
+impl Host {
+    /// Starts `pelton run -c config`, and appends what it logs to the file `log`.
+    pub fn start(config: &Path, log: &Path) -> Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("cannot write {}", log.display()))?;
+        let mut command = Command::new(locate::binary("pelton")?);
+        command
+            .arg("run")
+            .arg("-c")
+            .arg(config)
+            .stdout(Stdio::null())
+            .stderr(file);
+        Ok(Self {
+            running: Running::spawn(command)?,
+            log: log.to_path_buf(),
+        })
+    }
+
+    /// The lines logged so far.
+    pub fn log(&self) -> Result<Vec<String>> {
+        let bytes = fs::read(&self.log)?;
+        Ok(String::from_utf8_lossy(&bytes)
+            .lines()
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// The exit status if the host has ended.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.running.ended()
+    }
+
+    /// Waits for the host to end by itself.
+    pub async fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        self.running.wait(deadline).await
+    }
+
+    /// Asks it to finish what is in hand (SIGTERM), and waits until it has.
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        self.running.terminate().await
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.running.kill9()
+    }
+}

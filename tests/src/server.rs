@@ -1,0 +1,136 @@
+//! A nats-server with JetStream on a free port, with its store in a folder.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::{locate, process::Running, wait::eventually};
+
+const STARTING: Duration = Duration::from_secs(30);
+/// While the server is down its port may be taken for a moment, even by a client that tries to reconnect.
+const ATTEMPTS: u32 = 5;
+
+/// A running server. Dropped, it is killed, and its temporary folder is removed.
+#[derive(Debug)]
+pub struct Server {
+    running: Running,
+    port: u16,
+    folder: PathBuf,
+    _temporary: Option<TempDir>,
+}
+
+impl Server {
+    /// Starts a server with a store of its own, which goes when the server goes.
+    pub async fn start() -> Result<Self> {
+        let temporary = tempfile::tempdir()?;
+        let server = Self::start_in(temporary.path()).await?;
+        Ok(Self { _temporary: Some(temporary), ..server })
+    }
+
+    /// Starts a server on the store in `folder`, which stays.
+    pub async fn start_in(folder: &Path) -> Result<Self> {
+        let (running, port) = launch(folder, None).await?;
+        let folder = folder.to_path_buf();
+        Ok(Self {
+            running,
+            port,
+            folder,
+            _temporary: None,
+        })
+    }
+
+    /// The address for clients.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Connects a client.
+    pub async fn client(&self) -> Result<async_nats::Client> {
+        let url = self.url();
+        async_nats::connect(&url)
+            .await
+            .with_context(|| format!("cannot connect to {url}"))
+    }
+
+    /// Ends the server at once, as a crash would.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.running.kill9()
+    }
+
+    /// Lets the server shut down in order.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.running.terminate().await?;
+        Ok(())
+    }
+
+    /// Starts it again on the same port and store, after [Self::kill9] or [Self::stop].
+    pub async fn restart(&mut self) -> Result<()> {
+        let mut outcome = launch(&self.folder, Some(self.port)).await;
+        for _ in 1..ATTEMPTS {
+            if outcome.is_ok() {
+                break;
+            }
+            outcome = launch(&self.folder, Some(self.port)).await;
+        }
+        (self.running, self.port) = outcome?;
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Ports {
+    nats: Vec<String>,
+}
+
+/// Starts the server and waits until it has written which port it listens on.
+async fn launch(folder: &Path, port: Option<u16>) -> Result<(Running, u16)> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let log = folder.join("nats-server.log");
+    let mut command = Command::new(locate::nats_server()?);
+    command
+        .args(["-a", "127.0.0.1", "-p"])
+        .arg(port.map_or("-1".into(), |port| port.to_string()));
+    command
+        .arg("-js")
+        .arg("-sd")
+        .arg(folder)
+        .arg("--ports_file_dir")
+        .arg(folder)
+        .arg("-l")
+        .arg(&log);
+    let mut running = Running::spawn(command)?;
+    let ending = format!("_{}.ports", running.id());
+    let port = eventually("the ports file of nats-server", STARTING, async || {
+        if let Some(status) = running.ended()? {
+            bail!(
+                "nats-server ended at once ({status}); its log is {}",
+                log.display()
+            );
+        }
+        listening(folder, &ending)
+    })
+    .await?;
+    Ok((running, port))
+}
+
+/// Reads the port from the file that the server names after its process, once it is whole.
+fn listening(folder: &Path, ending: &str) -> Result<Option<u16>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(ending) {
+            let Ok(ports) = serde_json::from_slice::<Ports>(&fs::read(path)?) else {
+                return Ok(None);
+            };
+            let port = ports.nats.first().and_then(|url| url.rsplit(':').next());
+            return Ok(port.and_then(|port| port.parse().ok()));
+        }
+    }
+    Ok(None)
+}

