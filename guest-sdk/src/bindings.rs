@@ -2,11 +2,7 @@
 //!
 //! Each role has a world of its own here, and its description reaches only the plugins that call the role's macro.
 //! All worlds share the types and imports of the world `imports`.
-#![allow(
-    unsafe_code,
-    missing_docs,
-    reason = "generated code, documented in the WIT"
-)]
+#![allow(unsafe_code, missing_docs, reason = "generated code, documented in the WIT")]
 
 wit_bindgen::generate!({
     path: "../wit/v0.1",

@@ -38,11 +38,7 @@ pub struct Emitted(pub(crate) types::Emitted);
 impl Emitted {
     /// An event of the CloudEvents type `kind` with `data` as JSON, in `category`, one of those that the module may
     /// emit. Its key is the input's, unless [`key`](Self::key) sets another.
-    pub fn json<T: Serialize + ?Sized>(
-        category: &str,
-        kind: &str,
-        data: &T,
-    ) -> Result<Self, Failure> {
+    pub fn json<T: Serialize + ?Sized>(category: &str, kind: &str, data: &T) -> Result<Self, Failure> {
         let data = json::write(|| format!("data of {kind}"), data)?;
         Ok(Self::raw(category, kind, "application/json", data))
     }
@@ -87,12 +83,7 @@ pub struct Write(pub(crate) types::ViewWrite);
 
 impl Write {
     pub(crate) fn new(view: &str, key: &str, change: types::Change) -> Self {
-        Self(types::ViewWrite {
-            view: view.into(),
-            key: key.into(),
-            change,
-            attributes: Vec::new(),
-        })
+        Self(types::ViewWrite { view: view.into(), key: key.into(), change, attributes: Vec::new() })
     }
 }
 

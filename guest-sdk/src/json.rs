@@ -12,10 +12,7 @@ pub fn read<T: DeserializeOwned>(what: impl FnOnce() -> String, data: &[u8]) -> 
 }
 
 /// Writes `value`; fails only for what JSON cannot say, such as maps whose keys are no texts.
-pub fn write<T: Serialize + ?Sized>(
-    what: impl FnOnce() -> String,
-    value: &T,
-) -> Result<Vec<u8>, Failure> {
+pub fn write<T: Serialize + ?Sized>(what: impl FnOnce() -> String, value: &T) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(value).map_err(|error| Failure::Reject(format!("{}: {error}", what())))
 }
 
@@ -54,20 +51,11 @@ mod tests {
                 r#"{"lines":[{"quantity":"six"}]}"#,
                 r#"payload: lines[0].quantity: invalid type: string "six", expected i64 at line 1 column 27"#,
             ),
-            (
-                r#"{"lines":[{}]}"#,
-                "payload: lines[0]: missing field `quantity` at line 1 column 12",
-            ),
+            (r#"{"lines":[{}]}"#, "payload: lines[0]: missing field `quantity` at line 1 column 12"),
             ("{}", "payload: missing field `lines` at line 1 column 2"),
-            (
-                r#"{"lines":["#,
-                "payload: lines: EOF while parsing a list at line 1 column 10",
-            ),
+            (r#"{"lines":["#, "payload: lines: EOF while parsing a list at line 1 column 10"),
             ("", "payload: EOF while parsing a value at line 1 column 0"),
-            (
-                r#"{"lines":[]} {}"#,
-                "payload: trailing characters at line 1 column 14",
-            ),
+            (r#"{"lines":[]} {}"#, "payload: trailing characters at line 1 column 14"),
         ] {
             let failure = read::<Order>(|| "payload".into(), data.as_bytes()).err();
             assert_eq!(failure, Some(Failure::reject(expected)), "{data}");

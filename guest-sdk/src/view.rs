@@ -55,9 +55,7 @@ impl<T: DeserializeOwned> View<T> {
     /// the current call. A value that does not parse is a rejection.
     pub fn get(&self, key: &str) -> Result<Option<T>, Failure> {
         let bytes = self.get_raw(key);
-        bytes
-            .map(|bytes| json::read(|| self.describe(key), &bytes))
-            .transpose()
+        bytes.map(|bytes| json::read(|| self.describe(key), &bytes)).transpose()
     }
 }
 

@@ -1,18 +1,12 @@
 //! The test kit as the author of a plugin sees it: a handler and a projector that use everything, and the kit's
 //! answer when an expectation is wrong.
-#![allow(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test fails by panicking")]
 
 use std::panic::catch_unwind;
 use std::time::Duration;
 
 use pelton_sdk::testing::{delete, emit, event, event_raw, given, put};
-use pelton_sdk::{
-    Effects, Emitted, Event, Failure, Handler, Projector, Raw, View, Write, config, log, random,
-};
+use pelton_sdk::{Effects, Emitted, Event, Failure, Handler, Projector, Raw, View, Write, config, log, random};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -79,11 +73,7 @@ impl Handler for Dice {
 
     fn handle(_: Event<Self::Payload>) -> Result<Effects, Failure> {
         let mut effects = Effects::new();
-        effects.emit(Emitted::json(
-            "dice",
-            "rolled",
-            &[random::next(), random::next()],
-        )?);
+        effects.emit(Emitted::json("dice", "rolled", &[random::next(), random::next()])?);
         Ok(effects)
     }
 }
@@ -130,15 +120,12 @@ fn a_view_value_that_does_not_parse_is_rejected_with_its_place() {
 
 #[test]
 fn raw_payloads_and_settings_reach_the_plugin() {
-    given::<Archive>()
-        .config("place", "cellar")
-        .when(event_raw([0xff, 0x00]).key("a"))
-        .then([View::<()>::new("archive")
-            .put_raw("a/cellar", vec![0xff, 0x00])
-            .into()]);
-    given::<Archive>()
-        .when(event_raw("x"))
-        .then_rejects("the setting \"place\" is missing");
+    given::<Archive>().config("place", "cellar").when(event_raw([0xff, 0x00]).key("a")).then([View::<()>::new(
+        "archive",
+    )
+    .put_raw("a/cellar", vec![0xff, 0x00])
+    .into()]);
+    given::<Archive>().when(event_raw("x")).then_rejects("the setting \"place\" is missing");
 }
 
 #[test]
@@ -154,10 +141,11 @@ fn the_same_event_rolls_the_same_dice() {
 #[test]
 fn a_wrong_expectation_shows_what_differs_and_what_was_logged() {
     let message = failure(|| {
-        given::<Shop>()
-            .view("stock", "tea", &json!({ "item": "tea", "left": 5 }))
-            .when(order(3))
-            .then([put("stock", "tea", &json!({ "item": "tea", "left": 3 }))]);
+        given::<Shop>().view("stock", "tea", &json!({ "item": "tea", "left": 5 })).when(order(3)).then([put(
+            "stock",
+            "tea",
+            &json!({ "item": "tea", "left": 3 }),
+        )]);
     });
     assert_eq!(
         message,
@@ -176,27 +164,18 @@ log info: 2 left
 #[test]
 fn effects_that_nobody_expected_fail_and_so_do_missing_ones() {
     let view = json!({ "item": "tea", "left": 1 });
-    for (expected, diff) in [
-        (vec![delete("stock", "tea")], "+ emit alerts/tea sold-out\n"),
-        (vec![], "+ delete stock/tea\n"),
-    ] {
+    for (expected, diff) in
+        [(vec![delete("stock", "tea")], "+ emit alerts/tea sold-out\n"), (vec![], "+ delete stock/tea\n")]
+    {
         let message = failure(|| {
-            given::<Shop>()
-                .view("stock", "tea", &view)
-                .when(order(1))
-                .then(expected);
+            given::<Shop>().view("stock", "tea", &view).when(order(1)).then(expected);
         });
         assert!(message.contains(diff), "{message}");
     }
     let message = failure(|| {
-        given::<Shop>()
-            .when(order(1))
-            .then([delete("stock", "tea")]);
+        given::<Shop>().when(order(1)).then([delete("stock", "tea")]);
     });
-    assert!(
-        message.contains("- delete stock/tea\n+ retry after 1s\n"),
-        "{message}"
-    );
+    assert!(message.contains("- delete stock/tea\n+ retry after 1s\n"), "{message}");
 }
 
 /// What a failing test says.

@@ -2,6 +2,7 @@
 //! committer until it is told to stop.
 
 mod connect;
+mod error;
 mod prepare;
 
 use std::collections::BTreeMap;
@@ -9,34 +10,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 pub use self::connect::{Connections, connect};
-pub use self::prepare::{Deployed, Error};
-
+pub use self::error::Error;
+use self::prepare::Deployed;
+use crate::commit::LaneId;
 use crate::commit::batch::Publisher;
+use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::committer::Committer;
+use crate::commit::ledger::Ledger;
 use crate::commit::read::Reader;
 use crate::commit::task::{Request, Task as CommitTask};
 use crate::commit::witness::Witness;
-use crate::commit::LaneId;
 use crate::config::Config;
 use crate::effects::Bounds;
-use crate::event::Mark;
 use crate::guest::Engine;
+use crate::lane::Lane;
 use crate::lane::runner::Runner;
 use crate::lane::task::{End, Task as LaneTask};
 use crate::lane::views::{Fetch, Views};
-use crate::lane::Lane;
 use crate::source::live::{Live, Port, QUEUE};
-use crate::source::{InputStream, Routing};
-use crate::subject::Subjects;
+use crate::source::{self, InputStream, Routing};
+use crate::subject::{Name, Subjects};
 
 /// Requests that wait for the committer.
 const REQUESTS: usize = 1_024;
+/// How long the last commits may take once all lanes have ended.
+const LAST_COMMITS: Duration = Duration::from_secs(20);
 /// How often the witness notes how far the app stream is.
 const WITNESS: Duration = Duration::from_secs(5);
 
@@ -52,56 +56,66 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     let bounds = Bounds::new(connections.max_payload(), config.stream.batch);
     let deployed = prepare::modules(&config, &engine, &connections, &app, bounds).await?;
 
-    let tasks = TaskTracker::new();
     let (requests, received) = mpsc::channel(REQUESTS);
     let committer = Committer::new(app.subjects.clone(), bounds);
-    let publisher = Publisher::new(connections.commit.clone());
-    let commit = CommitTask::new(committer, publisher, app.reader.clone(), app.subjects.clone());
+    let commit = CommitTask::new(committer, app.publisher.clone(), app.reader.clone(), app.subjects.clone());
     let committing = tokio::spawn(commit.run(received));
 
-    let reading = shutdown.child_token();
-    let mut host = Host { app, tasks, requests, reading, lanes: JoinSet::new() };
+    let mut host = Host::new(app, requests, &shutdown);
     let streams = host.start_lanes(deployed).await;
     host.start_readers(streams, config.stream.advance);
     info!(app = %config.app, "running");
 
     let ended = host.wait(&shutdown).await;
-    if committing.await.is_err() {
-        error!("the committer failed; what it had not committed will be redone");
+    match tokio::time::timeout(LAST_COMMITS, committing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(panic)) => error!(%panic, "the committer failed; what it had not committed will be redone"),
+        Err(_) => warn!("NATS does not take the last commits; what is not committed will be redone"),
     }
     connections.close().await;
     ended
 }
 
-/// The app stream as it was found or made.
+/// The app stream as it was found or made, and what reads and writes it.
 pub struct App {
-    /// Its subjects.
-    pub subjects: Subjects,
-    /// Reads it.
-    pub reader: Reader,
-    /// Remembers it.
-    pub witness: Witness,
+    name: Name,
+    subjects: Subjects,
+    reader: Reader,
+    witness: Witness,
+    publisher: Publisher,
+    ledger: Ledger,
 }
 
+/// What runs.
 struct Host {
     app: App,
-    tasks: TaskTracker,
     requests: mpsc::Sender<Request>,
-    /// Cancelled to stop reading.
-    reading: CancellationToken,
+    /// Ends all reading.
+    stop: CancellationToken,
+    /// Each ends the lanes of one module.
+    modules: BTreeMap<Name, CancellationToken>,
     lanes: JoinSet<(LaneId, End)>,
+    readers: JoinSet<(Vec<Name>, Result<(), source::Error>)>,
+    catching_up: TaskTracker,
 }
 
+/// What a reader feeds, by input stream.
 type Streams = BTreeMap<String, (InputStream, Vec<(Arc<Routing>, Vec<Port>)>)>;
 
 impl Host {
-    /// Starts the lanes of all modules; gives what their readers need, by input stream.
+    fn new(app: App, requests: mpsc::Sender<Request>, shutdown: &CancellationToken) -> Self {
+        let (lanes, readers, catching_up) = (JoinSet::new(), JoinSet::new(), TaskTracker::new());
+        Self { app, requests, stop: shutdown.child_token(), modules: BTreeMap::new(), lanes, readers, catching_up }
+    }
+
+    /// Starts the lanes of all modules; gives what their readers need.
     async fn start_lanes(&mut self, deployed: Vec<Deployed>) -> Streams {
         let mut streams = Streams::new();
         for module in deployed {
+            self.modules.insert(module.routing.module.clone(), self.stop.child_token());
             let mut ports = Vec::new();
-            for lane in &module.lanes {
-                ports.push(self.start_lane(&module, lane).await);
+            for (number, owned) in (0..).zip(&module.lanes) {
+                ports.push(self.start_lane(&module, number, owned).await);
             }
             let name = module.stream.name().to_owned();
             let (_, modules) = streams.entry(name).or_insert_with(|| (module.stream.clone(), Vec::new()));
@@ -110,25 +124,26 @@ impl Host {
         streams
     }
 
-    async fn start_lane(&mut self, module: &Deployed, lane: &prepare::OwnedLane) -> Port {
-        let id = LaneId { module: module.routing.module.clone(), lane: lane.number };
+    async fn start_lane(&mut self, module: &Deployed, number: u16, owned: &Stored<Checkpoint>) -> Port {
+        let id = LaneId { module: module.routing.module.clone(), lane: number };
         let (notices, noticed) = mpsc::unbounded_channel();
         let (inputs, received) = mpsc::channel(QUEUE);
-        let at: Mark = lane.owned.value.mark();
-        let attach = Request::Attach { lane: id.clone(), owned: lane.owned.clone(), notices };
+        let at = owned.value.mark();
+        let attach = Request::Attach { lane: id.clone(), owned: owned.clone(), notices };
         if self.requests.send(attach).await.is_err() {
             error!("the committer has ended");
         }
-        let views = Views::new(self.app.subjects.clone(), module.job.grants.clone(), self.fetch(), lane.is_new);
+        let views = Views::new(self.app.subjects.clone(), module.job.grants.clone(), self.fetch(), module.is_new);
         let task = LaneTask {
             id: id.clone(),
             lane: Lane::new(at.sequence, module.job.setting.limits.attempts),
-            runner: Runner::new(module.job.clone(), lane.number, views),
+            runner: Runner::new(module.job.clone(), number, views),
             inputs: received,
             notices: noticed,
             committer: self.requests.clone(),
         };
-        let (ended, stop) = (id.clone(), self.reading.clone());
+        let stop = self.modules.get(&id.module).unwrap_or(&self.stop).clone();
+        let ended = id.clone();
         self.lanes.spawn(async move { (ended, task.run(stop).await) });
         Port { id, inputs, at }
     }
@@ -141,45 +156,73 @@ impl Host {
         })
     }
 
-    fn start_readers(&self, streams: Streams, advance: Duration) {
-        for (name, (stream, modules)) in streams {
-            let live = Live::new(stream, modules, self.tasks.clone(), self.reading.clone());
-            self.tasks.spawn(async move {
-                // Its lanes end with it, since nobody feeds them any more.
-                if let Err(cause) = live.run(advance).await {
-                    error!(stream = name, %cause, "modules of this stream halt");
-                }
-            });
+    fn start_readers(&mut self, streams: Streams, advance: Duration) {
+        for (stream, modules) in streams.into_values() {
+            let names = modules.iter().map(|(routing, _)| routing.module.clone()).collect();
+            let live = Live::new(stream, modules, self.catching_up.clone(), self.stop.clone());
+            self.readers.spawn(async move { (names, live.run(advance).await) });
         }
     }
 
-    /// Waits for the end: `shutdown`, or that of every lane.
+    /// Waits until every lane has ended: after `shutdown`, or because none could go on.
     async fn wait(mut self, shutdown: &CancellationToken) -> Result<(), Error> {
         let mut witness = tokio::time::interval(WITNESS);
-        let mut ended = Vec::new();
+        let mut lost = false;
         loop {
             tokio::select! {
-                lane = self.lanes.join_next() => match lane {
-                    Some(Ok((lane, end))) => {
-                        if let End::Halted(reason) = &end {
-                            error!(module = %lane.module, lane = lane.lane, reason, "lane halts");
-                        }
-                        ended.push(end);
-                    }
-                    Some(Err(panic)) => error!(%panic, "a lane failed; what it had not committed will be redone"),
+                ended = self.lanes.join_next() => match ended {
+                    Some(ended) => lost |= self.lane_ended(ended).await,
                     None => break,
                 },
-                _ = witness.tick() => self.note().await,
+                Some(ended) = self.readers.join_next() => self.reader_ended(ended).await,
+                _ = witness.tick() => self.witness().await,
             }
         }
-        self.reading.cancel();
+        self.stop.cancel();
         drop(self.requests);
-        self.tasks.close();
-        self.tasks.wait().await;
-        if shutdown.is_cancelled() { Ok(()) } else { Err(Error::AllEnded { lost: ended.contains(&End::Lost) }) }
+        self.catching_up.close();
+        self.catching_up.wait().await;
+        if shutdown.is_cancelled() { Ok(()) } else { Err(Error::AllEnded { lost }) }
     }
 
-    async fn note(&self) {
+    /// True if the lane was lost to another host.
+    async fn lane_ended(&self, ended: Result<(LaneId, End), JoinError>) -> bool {
+        match ended {
+            Ok((_, End::Stopped)) => false,
+            Ok((_, End::Lost)) => true,
+            Ok((lane, End::Halted(reason))) => {
+                self.halt(&lane.module, &format!("lane {}: {reason}", lane.lane)).await;
+                false
+            }
+            Err(panic) => {
+                error!(%panic, "a lane failed; what it had not committed will be redone");
+                false
+            }
+        }
+    }
+
+    async fn reader_ended(&self, ended: Result<(Vec<Name>, Result<(), source::Error>), JoinError>) {
+        match ended {
+            Ok((_, Ok(()))) => {}
+            Ok((modules, Err(cause))) => {
+                for module in modules {
+                    self.halt(&module, &cause.to_string()).await;
+                }
+            }
+            Err(panic) => error!(%panic, "a reader failed; its modules stop"),
+        }
+    }
+
+    /// Stops a module, and says why.
+    async fn halt(&self, module: &Name, reason: &str) {
+        error!(%module, reason, "module halts");
+        if let Some(stop) = self.modules.get(module) {
+            stop.cancel();
+        }
+        self.app.note_halt(module, reason).await;
+    }
+
+    async fn witness(&self) {
         let noted = match self.app.reader.fresh_info().await {
             Ok(info) => self.app.witness.note(&info).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

@@ -113,7 +113,8 @@ impl Query {
         let values = self.subjects.view_values(view, self.generation(view).await?);
         let prefix = values.trim_end_matches('>').to_owned();
         let subjects = self.subjects_of(&values).await?;
-        let mut keys: Vec<String> = subjects.iter().filter_map(|subject| decode(subject.strip_prefix(&prefix)?)).collect();
+        let mut keys: Vec<String> =
+            subjects.iter().filter_map(|subject| decode(subject.strip_prefix(&prefix)?)).collect();
         keys.sort();
         Ok(keys)
     }

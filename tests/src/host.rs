@@ -27,25 +27,14 @@ impl Host {
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(locate::binary("pelton")?);
-        command
-            .arg("run")
-            .arg("-c")
-            .arg(config)
-            .stdout(Stdio::null())
-            .stderr(file);
-        Ok(Self {
-            running: Running::spawn(command)?,
-            log: log.to_path_buf(),
-        })
+        command.arg("run").arg("-c").arg(config).stdout(Stdio::null()).stderr(file);
+        Ok(Self { running: Running::spawn(command)?, log: log.to_path_buf() })
     }
 
     /// The lines logged so far.
     pub fn log(&self) -> Result<Vec<String>> {
         let bytes = fs::read(&self.log)?;
-        Ok(String::from_utf8_lossy(&bytes)
-            .lines()
-            .map(str::to_owned)
-            .collect())
+        Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
     }
 
     /// The exit status if the host has ended.

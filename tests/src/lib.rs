@@ -2,12 +2,15 @@
 //!
 //! Whatever is started here ends with the process that started it, however that ends.
 
+mod app;
 mod host;
 mod locate;
 mod process;
 mod server;
+pub mod stored;
 mod wait;
 
+pub use app::{App, LONG, SOON, logged, plugins};
 pub use host::Host;
 pub use locate::{binary, nats_server};
 pub use process::Running;

@@ -33,9 +33,7 @@ pub fn nats_server() -> Result<PathBuf> {
     [installed, PathBuf::from("nats-server")]
         .into_iter()
         .find(|path| version(path).is_ok_and(new_enough))
-        .context(
-            "no nats-server of version 2.14.4 or newer: run `cargo xtask test`, which installs one",
-        )
+        .context("no nats-server of version 2.14.4 or newer: run `cargo xtask test`, which installs one")
 }
 
 /// Where `cargo xtask` installs what it needs.
@@ -66,10 +64,8 @@ fn new_enough(version: [u64; 3]) -> bool {
 
 /// Reads `nats-server: v2.15.1`.
 fn version(binary: &Path) -> Result<[u64; 3]> {
-    let output = Command::new(binary)
-        .arg("--version")
-        .output()
-        .with_context(|| format!("{} does not run", binary.display()))?;
+    let output =
+        Command::new(binary).arg("--version").output().with_context(|| format!("{} does not run", binary.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     parse_version(&text).with_context(|| format!("{} says {text:?}", binary.display()))
 }

@@ -25,8 +25,8 @@ static SPAWNER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
     let (orders, inbox) = mpsc::channel::<Order>();
     thread::spawn(move || {
         for (mut command, reply) in inbox {
-            // Nobody waits any more if this fails; dropping the reply's `Child` would not end it, the signal does.
-            drop(reply.send(command.spawn()));
+            // Whoever ordered the child waits for it, so this cannot fail.
+            reply.send(command.spawn()).ok();
         }
     });
     orders
@@ -46,12 +46,8 @@ impl Running {
         command.stdin(Stdio::null());
         bind_to_parent(&mut command);
         let (reply, result) = mpsc::channel();
-        SPAWNER
-            .send((command, reply))
-            .map_err(|_| anyhow!("the spawning thread is gone"))?;
-        let child = result
-            .recv()?
-            .with_context(|| format!("cannot start {name}"))?;
+        SPAWNER.send((command, reply)).map_err(|_| anyhow!("the spawning thread is gone"))?;
+        let child = result.recv()?.with_context(|| format!("cannot start {name}"))?;
         Ok(Self { child })
     }
 
@@ -93,10 +89,7 @@ impl Drop for Running {
     }
 }
 
-#[allow(
-    unsafe_code,
-    reason = "kill(2) has no safe form in std; it takes two numbers and touches no memory"
-)]
+#[allow(unsafe_code, reason = "kill(2) has no safe form in std; it takes two numbers and touches no memory")]
 fn signal(process: u32, signal: i32) -> Result<()> {
     let outcome = unsafe { libc::kill(process.try_into()?, signal) };
     if outcome != 0 {
@@ -105,10 +98,7 @@ fn signal(process: u32, signal: i32) -> Result<()> {
     Ok(())
 }
 
-#[allow(
-    unsafe_code,
-    reason = "the parent-death signal is set between fork and exec; both calls are async-signal-safe"
-)]
+#[allow(unsafe_code, reason = "the parent-death signal is set between fork and exec; both calls are async-signal-safe")]
 fn bind_to_parent(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     command.process_group(0);

@@ -38,12 +38,7 @@ impl Server {
     pub async fn start_in(folder: &Path) -> Result<Self> {
         let (running, port) = launch(folder, None).await?;
         let folder = folder.to_path_buf();
-        Ok(Self {
-            running,
-            port,
-            folder,
-            _temporary: None,
-        })
+        Ok(Self { running, port, folder, _temporary: None })
     }
 
     /// The address for clients.
@@ -54,9 +49,7 @@ impl Server {
     /// Connects a client.
     pub async fn client(&self) -> Result<async_nats::Client> {
         let url = self.url();
-        async_nats::connect(&url)
-            .await
-            .with_context(|| format!("cannot connect to {url}"))
+        async_nats::connect(&url).await.with_context(|| format!("cannot connect to {url}"))
     }
 
     /// Ends the server at once, as a crash would.
@@ -92,45 +85,39 @@ struct Ports {
 /// Starts the server and waits until it has written which port it listens on.
 async fn launch(folder: &Path, port: Option<u16>) -> Result<(Running, u16)> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    for left_by_a_crash in ports_files(folder)? {
+        fs::remove_file(left_by_a_crash)?;
+    }
     let log = folder.join("nats-server.log");
+    let port = port.map_or("-1".into(), |port| port.to_string());
     let mut command = Command::new(locate::nats_server()?);
-    command
-        .args(["-a", "127.0.0.1", "-p"])
-        .arg(port.map_or("-1".into(), |port| port.to_string()));
-    command
-        .arg("-js")
-        .arg("-sd")
-        .arg(folder)
-        .arg("--ports_file_dir")
-        .arg(folder)
-        .arg("-l")
-        .arg(&log);
+    command.args(["-a", "127.0.0.1", "-p", &port, "-js"]);
+    command.arg("-sd").arg(folder).arg("--ports_file_dir").arg(folder).arg("-l").arg(&log);
     let mut running = Running::spawn(command)?;
-    let ending = format!("_{}.ports", running.id());
     let port = eventually("the ports file of nats-server", STARTING, async || {
         if let Some(status) = running.ended()? {
-            bail!(
-                "nats-server ended at once ({status}); its log is {}",
-                log.display()
-            );
+            bail!("nats-server ended at once ({status}); its log is {}", log.display());
         }
-        listening(folder, &ending)
+        port_in(folder)
     })
     .await?;
     Ok((running, port))
 }
 
-/// Reads the port from the file that the server names after its process, once it is whole.
-fn listening(folder: &Path, ending: &str) -> Result<Option<u16>> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.to_string_lossy().ends_with(ending) {
-            let Ok(ports) = serde_json::from_slice::<Ports>(&fs::read(path)?) else {
-                return Ok(None);
-            };
-            let port = ports.nats.first().and_then(|url| url.rsplit(':').next());
-            return Ok(port.and_then(|port| port.parse().ok()));
-        }
-    }
-    Ok(None)
+/// Reads the port, once the file that names it is there and whole.
+fn port_in(folder: &Path) -> Result<Option<u16>> {
+    let Some(file) = ports_files(folder)?.pop() else {
+        return Ok(None);
+    };
+    let Ok(ports) = serde_json::from_slice::<Ports>(&fs::read(file)?) else {
+        return Ok(None);
+    };
+    let port = ports.nats.first().and_then(|url| url.rsplit(':').next());
+    Ok(port.and_then(|port| port.parse().ok()))
+}
+
+/// The server names the file after its process.
+fn ports_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let files: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    Ok(files.into_iter().filter(|file| file.extension().is_some_and(|end| end == "ports")).collect())
 }

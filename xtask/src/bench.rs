@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    build,
+    build::{self, PLUGINS},
     step::{cargo, step},
     tools,
 };
@@ -11,17 +11,9 @@ use crate::{
 /// Builds, then runs the bench with `args`, in the profile that everything else uses.
 pub fn run(args: &[String]) -> Result<()> {
     tools::install()?;
-    build::plugins()?;
+    build::wasm(PLUGINS)?;
     let mut bench = cargo();
-    bench.args([
-        "bench",
-        "--profile",
-        "dev",
-        "--workspace",
-        "--bench",
-        "throughput",
-        "--",
-    ]);
+    bench.args(["bench", "--profile", "dev", "--workspace", "--bench", "throughput", "--"]);
     bench.args(args).envs(build::environment()?);
     step("bench", &mut bench)
 }

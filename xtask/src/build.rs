@@ -1,4 +1,4 @@
-//! Builds the workspace and the plugins, and says where they are.
+//! Builds the workspace and what runs as wasm, and says where it is.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -6,43 +6,36 @@ use anyhow::Result;
 
 use crate::{
     locate,
-    step::{cargo, cargo_in_plugins, root, step},
+    step::{cargo, cargo_in, root, step},
 };
 
 /// The target that plugins are built for.
 pub const WASM: &str = "wasm32-unknown-unknown";
+/// The workspace of the example plugins.
+pub const PLUGINS: &str = "plugins";
+/// The workspace of the guests that only tests run.
+pub const GUESTS: &str = "tests/guests";
 
 /// Builds all binaries. Always the whole workspace: a part of it would use its dependencies with other features,
 /// and so build most of them a second time.
 pub fn workspace() -> Result<()> {
-    step(
-        "build the workspace",
-        cargo().args(["build", "--workspace"]),
-    )
+    step("build the workspace", cargo().args(["build", "--workspace"]))
 }
 
-/// Builds the plugins for wasm.
-pub fn plugins() -> Result<()> {
-    let mut command = cargo_in_plugins();
-    command.args([
-        "build",
-        "--release",
-        "--target",
-        WASM,
-        "--target-dir",
-        "target",
-    ]);
-    step("build the plugins", &mut command)
+/// Builds one of the two workspaces for wasm.
+pub fn wasm(folder: &str) -> Result<()> {
+    let mut command = cargo_in(folder);
+    command.args(["build", "--workspace", "--release", "--target", WASM, "--target-dir"]).arg(target());
+    step(&format!("build {folder} for wasm"), &mut command)
 }
 
 /// What demo, tests and benches are told about the server and the plugins to use.
 pub fn environment() -> Result<[(&'static str, OsString); 2]> {
-    Ok([
-        ("PELTON_NATS_SERVER", locate::nats_server()?.into()),
-        ("PELTON_PLUGINS", plugins_folder().into()),
-    ])
+    let plugins = target().join(WASM).join("release");
+    Ok([("PELTON_NATS_SERVER", locate::nats_server()?.into()), ("PELTON_PLUGINS", plugins.into())])
 }
 
-fn plugins_folder() -> PathBuf {
-    root().join("plugins/target").join(WASM).join("release")
+/// All wasm is built into one folder.
+fn target() -> PathBuf {
+    root().join("plugins/target")
 }

@@ -3,33 +3,27 @@
 use anyhow::Result;
 
 use crate::{
-    build::WASM,
-    step::{cargo, cargo_in_plugins, step},
+    build::{GUESTS, PLUGINS, WASM},
+    step::{cargo, cargo_in, step},
     test, tools,
 };
 
+const FORMAT: [&str; 3] = ["fmt", "--all", "--check"];
+const LINT: [&str; 3] = ["clippy", "--workspace", "--all-targets"];
+const LINT_WASM: [&str; 4] = ["clippy", "--workspace", "--target", WASM];
 const STRICT: [&str; 3] = ["--", "-D", "warnings"];
 
 /// Runs every check; the first that fails ends it.
 pub fn run() -> Result<()> {
     tools::install()?;
-    step("format", cargo().args(["fmt", "--all", "--check"]))?;
-    step(
-        "format of the plugins",
-        cargo_in_plugins().args(["fmt", "--all", "--check"]),
-    )?;
-
-    let lint = ["clippy", "--workspace", "--all-targets"];
-    step("lints", cargo().args(lint).args(STRICT))?;
-    step(
-        "lints of the plugins",
-        cargo_in_plugins().args(lint).args(STRICT),
-    )?;
-    let lint_wasm = ["clippy", "--workspace", "--target", WASM];
-    step(
-        "lints of the plugins for wasm",
-        cargo_in_plugins().args(lint_wasm).args(STRICT),
-    )?;
-
+    step("format", cargo().args(FORMAT))?;
+    for folder in [PLUGINS, GUESTS] {
+        step(&format!("format of {folder}"), cargo_in(folder).args(FORMAT))?;
+    }
+    step("lints", cargo().args(LINT).args(STRICT))?;
+    step("lints of plugins", cargo_in(PLUGINS).args(LINT).args(STRICT))?;
+    for folder in [PLUGINS, GUESTS] {
+        step(&format!("lints of {folder} for wasm"), cargo_in(folder).args(LINT_WASM).args(STRICT))?;
+    }
     test::run(&[])
 }

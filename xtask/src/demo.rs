@@ -4,7 +4,10 @@ use std::{env, os::unix::process::CommandExt, process::Command};
 
 use anyhow::{Context, Result};
 
-use crate::{build, locate, tools};
+use crate::{
+    build::{self, PLUGINS},
+    locate, tools,
+};
 
 /// Where the verb stands among the arguments; what follows is the demo's.
 const VERB: usize = 1;
@@ -15,10 +18,9 @@ pub fn run() -> Result<()> {
     if locate::binary("pelton").is_err() {
         println!("The first build takes some minutes.");
     }
-    build::plugins()?;
+    build::wasm(PLUGINS)?;
     build::workspace()?;
     let mut demo = Command::new(locate::binary("pelton-demo")?);
-    demo.args(env::args_os().skip(VERB + 1))
-        .envs(build::environment()?);
+    demo.args(env::args_os().skip(VERB + 1)).envs(build::environment()?);
     Err(demo.exec()).context("cannot run the demo")
 }

@@ -6,16 +6,10 @@ mod build;
 mod ci;
 mod demo;
 #[path = "../../tests/src/locate.rs"]
-#[allow(
-    dead_code,
-    reason = "shared with the test support, which is too heavy to be built for this tool"
-)]
+#[allow(dead_code, reason = "shared with the test support, which is too heavy to be built for this tool")]
 mod locate;
 #[path = "../demo/src/options.rs"]
-#[allow(
-    dead_code,
-    reason = "shared with the demo: refused here before anything is built, read there"
-)]
+#[allow(dead_code, reason = "shared with the demo: refused here before anything is built, read there")]
 mod options;
 mod step;
 mod test;
@@ -30,11 +24,7 @@ use clap::Parser;
 const FAILED: u8 = 2;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    about = "What is done with this repository"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "What is done with this repository")]
 enum Verb {
     /// See Pelton at work on real invoice lines, checked against an independent count
     Demo(options::Options),

@@ -13,9 +13,7 @@ use anyhow::{Context, Result, bail};
 pub fn step(title: &str, command: &mut Command) -> Result<()> {
     println!("── {title}");
     let start = Instant::now();
-    let status = command
-        .status()
-        .with_context(|| format!("{title}: cannot run {command:?}"))?;
+    let status = command.status().with_context(|| format!("{title}: cannot run {command:?}"))?;
     if !status.success() {
         bail!("{title} failed ({status})");
     }
@@ -25,23 +23,13 @@ pub fn step(title: &str, command: &mut Command) -> Result<()> {
 
 /// Cargo in the main workspace.
 pub fn cargo() -> Command {
-    cargo_in(&root())
+    cargo_in("")
 }
 
-/// Cargo in the workspace of the plugins.
-pub fn cargo_in_plugins() -> Command {
-    cargo_in(&root().join("plugins"))
-}
-
-/// The root of the repository.
-pub fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
-}
-
-fn cargo_in(folder: &Path) -> Command {
+/// Cargo in the workspace that lies in `folder` below the root.
+pub fn cargo_in(folder: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(folder);
+    command.current_dir(root().join(folder));
     // What `cargo run` tells about this tool's own package makes build scripts that look at it run again.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
@@ -50,4 +38,10 @@ fn cargo_in(folder: &Path) -> Command {
         }
     }
     command
+}
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
 }

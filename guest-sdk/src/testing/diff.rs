@@ -36,11 +36,7 @@ fn common(a: &[String], b: &[String]) -> usize {
         let mut left = 0;
         for (y, cell) in b.iter().zip(row.iter_mut().skip(1)) {
             let above = *cell;
-            *cell = if x == y {
-                diagonal + 1
-            } else {
-                above.max(left)
-            };
+            *cell = if x == y { diagonal + 1 } else { above.max(left) };
             diagonal = above;
             left = *cell;
         }
@@ -62,11 +58,7 @@ mod tests {
             ("b", "a b c", "+ a,  b,+ c"),
             ("a b c d", "b d", "- a,  b,- c,  d"),
         ] {
-            let words = |text: &str| {
-                text.split_whitespace()
-                    .map(String::from)
-                    .collect::<Vec<_>>()
-            };
+            let words = |text: &str| text.split_whitespace().map(String::from).collect::<Vec<_>>();
             let marked = lines(&words(expected), &words(got));
             let marked: Vec<&str> = marked.lines().collect();
             assert_eq!(marked.join(","), diff, "{expected} against {got}");

@@ -10,10 +10,7 @@ use crate::{Effects, Failure, Handler, Projector, Write};
 
 /// Begins a test of the plugin `P`, which is a [`Handler`] or a [`Projector`], with empty views and no settings.
 pub fn given<P>() -> Given<P> {
-    Given {
-        state: host::State::default(),
-        plugin: PhantomData,
-    }
+    Given { state: host::State::default(), plugin: PhantomData }
 }
 
 /// What stands before an event comes.
@@ -43,11 +40,7 @@ impl<P> Given<P> {
         P: Role<R>,
     {
         let Sample(event) = event;
-        let state = host::State {
-            random: seed(&event.id),
-            log: Vec::new(),
-            ..self.state
-        };
+        let state = host::State { random: seed(&event.id), log: Vec::new(), ..self.state };
         let key = event.key.clone();
         let (state, result) = host::run(state, || P::run(event));
         let given = Self { state, ..self };
@@ -104,7 +97,5 @@ impl<P: Projector> Role<AsProjector> for P {
 
 /// FNV-1a of the event's id.
 fn seed(id: &str) -> u64 {
-    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

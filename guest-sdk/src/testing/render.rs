@@ -8,9 +8,7 @@ pub fn lines(answer: &Result<Effects, Failure>, key: &str) -> Vec<String> {
     match answer {
         Ok(effects) => {
             let events = effects.events.iter().flat_map(|event| emitted(event, key));
-            events
-                .chain(effects.writes.iter().flat_map(write))
-                .collect()
+            events.chain(effects.writes.iter().flat_map(write)).collect()
         }
         Err(failure) => vec![failure.to_string()],
     }

@@ -49,7 +49,13 @@ fn list(letters: &[DeadLetter]) -> String {
         let first_line = letter.cause.message.lines().next().unwrap_or_default();
         let cause = format!("{:?}: {first_line}", letter.cause.kind).to_lowercase();
         let cause: String = cause.chars().take(SHOWN).collect();
-        [letter.module.clone(), letter.lane.to_string(), letter.sequence.to_string(), letter.attempts.to_string(), cause]
+        [
+            letter.module.clone(),
+            letter.lane.to_string(),
+            letter.sequence.to_string(),
+            letter.attempts.to_string(),
+            cause,
+        ]
     });
     table(["MODULE", "LANE", "SEQUENCE", "TRIES", "CAUSE"], rows)
 }

@@ -41,7 +41,14 @@ fn list(modules: &[ModuleState]) -> String {
     let rows = modules.iter().map(|module| {
         let record = &module.record;
         let lanes = record.lanes.to_string();
-        [record.module.to_string(), state(&record.state), lanes, lag(module), record.stream.clone(), digest(&record.plugin)]
+        [
+            record.module.to_string(),
+            state(&record.state),
+            lanes,
+            lag(module),
+            record.stream.clone(),
+            digest(&record.plugin),
+        ]
     });
     table(["MODULE", "STATE", "LANES", "LAG", "INPUT", "PLUGIN"], rows)
 }

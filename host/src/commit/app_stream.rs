@@ -27,7 +27,9 @@ pub enum Error {
         found: String,
     },
     /// The stream has a setting that a commit cannot live with.
-    #[error("app stream {stream}: {setting} is {found}, but must be {wanted}; mend it with `nats stream edit {stream}`")]
+    #[error(
+        "app stream {stream}: {setting} is {found}, but must be {wanted}; mend it with `nats stream edit {stream}`"
+    )]
     Setting {
         /// The stream.
         stream: String,
@@ -139,9 +141,14 @@ mod tests {
 
     #[test]
     fn server_versions_compare_by_number() {
-        for (text, new_enough) in
-            [("2.14.3", false), ("2.14.4", true), ("2.15.0-RC.1", true), ("3.0.0", true), ("2.9.20", false), ("?", false)]
-        {
+        for (text, new_enough) in [
+            ("2.14.3", false),
+            ("2.14.4", true),
+            ("2.15.0-RC.1", true),
+            ("3.0.0", true),
+            ("2.9.20", false),
+            ("?", false),
+        ] {
             assert_eq!(parse_version(text).is_some_and(|version| version >= OLDEST_SERVER), new_enough, "{text}");
         }
     }

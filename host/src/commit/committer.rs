@@ -115,6 +115,9 @@ pub struct Committer {
 
 /// How often a batch is sent unchanged without a clear answer, before it is taken to be too large.
 const UNANSWERED_AT_MOST: u32 = 5;
+/// How often a single input's batch is sent without a clear answer, before it is taken to be refused: no batch is sent
+/// for ever.
+const UNANSWERED_IN_ALL: u32 = 20;
 
 impl Committer {
     /// A committer without lanes.
@@ -272,6 +275,9 @@ impl Committer {
             return Vec::new();
         }
         let reason = format!("no clear answer to a batch of {} messages", batch.messages.len());
+        if batch.unanswered >= UNANSWERED_IN_ALL {
+            return self.refused(batch, &reason);
+        }
         self.flight = Flight::Waiting(batch);
         vec![Action::Resend(reason)]
     }
@@ -311,12 +317,7 @@ impl Committer {
         self.apart.extend([second, first].into_iter().filter(|group| !group.is_empty()));
     }
 
-    fn reset(
-        &mut self,
-        id: &LaneId,
-        stored: Stored<Checkpoint>,
-        condemned: Option<(Sequence, String)>,
-    ) -> Vec<Action> {
+    fn reset(&mut self, id: &LaneId, stored: Stored<Checkpoint>, condemned: Option<(Sequence, String)>) -> Vec<Action> {
         let Some(lane) = self.lanes.get_mut(id) else { return Vec::new() };
         lane.incarnation += 1;
         lane.steps.clear();
@@ -381,10 +382,7 @@ impl Room {
     }
 
     fn less(self, used: Self) -> Self {
-        Self {
-            messages: self.messages.saturating_sub(used.messages),
-            bytes: self.bytes.saturating_sub(used.bytes),
-        }
+        Self { messages: self.messages.saturating_sub(used.messages), bytes: self.bytes.saturating_sub(used.bytes) }
     }
 
     fn holds(self, used: Self) -> bool {

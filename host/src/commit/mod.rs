@@ -2,13 +2,14 @@
 //! else writes to the app stream.
 //!
 //! [`committer`] decides (a state machine without I/O), [`task`] waits and acts, [`batch`] publishes, [`checkpoint`] is
-//! what guards. [`app_stream`] and [`witness`] make and verify what is written to, [`record`] keeps what modules are,
-//! [`read`] reads back.
+//! what guards. [`app_stream`] and [`witness`] make and verify what is written to, [`ledger`] and [`record`] keep what
+//! modules are, [`read`] reads back.
 
 pub mod app_stream;
 pub mod batch;
 pub mod checkpoint;
 pub mod committer;
+pub mod ledger;
 pub mod read;
 pub mod record;
 pub mod task;

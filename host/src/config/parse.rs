@@ -151,14 +151,20 @@ fn meant(file: File, folder: &Path) -> Result<Config, Finding> {
     for (name, module) in &modules {
         for view in &module.as_ref().views {
             if let Some(owner) = owners.insert(view.as_ref().clone(), name) {
-                let message = format!("view \"{}\" is owned by module \"{owner}\": a view has one owner", view.as_ref());
+                let message =
+                    format!("view \"{}\" is owned by module \"{owner}\": a view has one owner", view.as_ref());
                 return Err(Finding::new(view.span(), message));
             }
         }
     }
     let emitted: BTreeSet<Name> = modules.values().flat_map(|module| module.as_ref().emits.iter().cloned()).collect();
     let modules = modules.into_iter().map(|(name, module)| module_of(name, module, folder, &subjects, &emitted));
-    Ok(Config { nats: nats_of(nats, folder), stream: stream_of(&stream)?, modules: modules.collect::<Result<_, _>>()?, app })
+    Ok(Config {
+        nats: nats_of(nats, folder),
+        stream: stream_of(&stream)?,
+        modules: modules.collect::<Result<_, _>>()?,
+        app,
+    })
 }
 
 fn nats_of(table: NatsTable, folder: &Path) -> Nats {
@@ -227,7 +233,10 @@ fn input_of(table: Spanned<InputTable>, subjects: &Subjects, emitted: &BTreeSet<
         InputTable { stream: Some(stream), filter, events: None } => {
             let fits = !stream.is_empty() && !stream.contains(|c: char| c.is_whitespace() || ".*>/\\".contains(c));
             if !fits {
-                return Err(Finding::new(at, format!("{stream:?} is no stream name: no spaces, dots, slashes, * or >")));
+                return Err(Finding::new(
+                    at,
+                    format!("{stream:?} is no stream name: no spaces, dots, slashes, * or >"),
+                ));
             }
             let filters = match filter {
                 Filters::All => Vec::new(),

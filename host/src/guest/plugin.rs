@@ -168,10 +168,10 @@ fn role_of(engine: &Engine, component: &Component, path: &Path) -> Result<Role, 
 /// What a plugin may import: Pelton's own interfaces of this version, and the WASI that has nothing in it.
 fn check_imports(engine: &Engine, component: &Component, path: &Path) -> Result<(), LoadError> {
     const OWN: [&str; 5] = ["types", "views", "log", "config", "random"];
-    const WASI: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
-    let granted = |name: &str| {
-        OWN.iter().any(|own| interface(own) == name) || WASI.iter().any(|prefix| name.starts_with(prefix))
-    };
+    const WASI: [&str; 6] =
+        ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+    let granted =
+        |name: &str| OWN.iter().any(|own| interface(own) == name) || WASI.iter().any(|prefix| name.starts_with(prefix));
     let kind = component.component_type();
     let names = kind.imports(&engine.0).map(|(name, _)| name.to_owned());
     let imports: Vec<String> = names.filter(|name| !granted(name)).collect();

@@ -7,6 +7,8 @@ use tracing::{info, warn};
 
 use super::Error;
 use crate::config::Nats;
+use crate::event::Sequence;
+use crate::policy::backoff;
 
 /// How long a request waits. Requests in flight at a disconnect do not fail sooner.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,12 +32,17 @@ async fn one(nats: &Nats, name: &'static str) -> Result<Client, Error> {
     let mut options = ConnectOptions::new()
         .name(name)
         .request_timeout(Some(TIMEOUT))
+        .reconnect_delay_callback(|attempt| backoff(Sequence(u64::from(std::process::id())), reconnects(attempt)))
         .event_callback(move |event| async move { log(name, &event) });
     if let Some(creds) = &nats.creds {
         options = options.credentials_file(creds).await.map_err(|e| failed(format!("{}: {e}", creds.display())))?;
     }
     let servers: Vec<&str> = nats.url.split(',').map(str::trim).collect();
     options.connect(servers).await.map_err(|e| failed(e.to_string()))
+}
+
+fn reconnects(attempt: usize) -> u32 {
+    u32::try_from(attempt).unwrap_or(u32::MAX)
 }
 
 fn log(connection: &str, event: &Event) {

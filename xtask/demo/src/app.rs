@@ -41,22 +41,12 @@ const LANES: u64 = 4;
 
 /// The modules that read RETAIL, with [LANES] lanes each.
 pub const MODULES: [Module; 3] = [
-    Module {
-        name: "by-country",
-        key: |line| &line.country,
-    },
+    Module { name: "by-country", key: |line| &line.country },
     Module {
         name: "by-customer",
-        key: |line| {
-            Some(line.customer.as_str())
-                .filter(|key| !key.is_empty())
-                .unwrap_or(ANONYMOUS)
-        },
+        key: |line| Some(line.customer.as_str()).filter(|key| !key.is_empty()).unwrap_or(ANONYMOUS),
     },
-    Module {
-        name: "flag",
-        key: |line| &line.invoice,
-    },
+    Module { name: "flag", key: |line| &line.invoice },
 ];
 
 /// A checkpoint, as far as the demo looks into it.
@@ -68,9 +58,7 @@ pub struct Checkpoint {
 
 /// The config for a server at `nats` and plugins in the folder `plugins`.
 pub fn config(nats: &str, plugins: &Path) -> String {
-    include_str!("pelton.toml")
-        .replace("@NATS@", nats)
-        .replace("@PLUGINS@", &plugins.to_string_lossy())
+    include_str!("pelton.toml").replace("@NATS@", nats).replace("@PLUGINS@", &plugins.to_string_lossy())
 }
 
 /// Where a lane's checkpoint is. The demo always begins anew, so everything is of generation 1.
@@ -80,20 +68,10 @@ fn checkpoint_subject(module: &str, lane: u64) -> String {
 
 /// Waits until every module has done all there is: `last` of RETAIL, and what that led to.
 pub async fn catch_up(client: &Client, last: u64, mut seen: impl FnMut(u64)) -> Result<()> {
-    let retail = MODULES
-        .iter()
-        .flat_map(|module| (0..LANES).map(|lane| checkpoint_subject(module.name, lane)));
+    let retail = MODULES.iter().flat_map(|module| (0..LANES).map(|lane| checkpoint_subject(module.name, lane)));
     cover(client, &retail.collect::<Vec<_>>(), last, &mut seen).await?;
-    let cancellations = last_message(client, CANCELLATIONS)
-        .await?
-        .map_or(0, |message| message.sequence);
-    cover(
-        client,
-        &[checkpoint_subject("by-day", 0)],
-        cancellations,
-        |_| (),
-    )
-    .await
+    let cancellations = last_message(client, CANCELLATIONS).await?.map_or(0, |message| message.sequence);
+    cover(client, &[checkpoint_subject("by-day", 0)], cancellations, |_| ()).await
 }
 
 /// How far the slowest lane of the modules that read RETAIL has come.
@@ -108,12 +86,7 @@ pub async fn lowest_covered(client: &Client) -> Result<u64> {
 }
 
 /// Waits until all of these checkpoints cover `target`.
-async fn cover(
-    client: &Client,
-    checkpoints: &[String],
-    target: u64,
-    mut seen: impl FnMut(u64),
-) -> Result<()> {
+async fn cover(client: &Client, checkpoints: &[String], target: u64, mut seen: impl FnMut(u64)) -> Result<()> {
     let mut best = 0;
     let mut since = Instant::now();
     loop {
@@ -145,20 +118,13 @@ async fn covered(client: &Client, checkpoint: &str) -> Result<u64> {
 }
 
 /// The last message under a subject of the app stream; none if it, or the stream, is not there yet.
-async fn last_message(
-    client: &Client,
-    subject: &str,
-) -> Result<Option<jetstream::message::StreamMessage>> {
-    let stream = jetstream::new(client.clone())
-        .get_stream_no_info(STREAM)
-        .await?;
+async fn last_message(client: &Client, subject: &str) -> Result<Option<jetstream::message::StreamMessage>> {
+    let stream = jetstream::new(client.clone()).get_stream_no_info(STREAM).await?;
     match stream.get_last_raw_message_by_subject(subject).await {
         Ok(message) => Ok(Some(message)),
         Err(error) => match error.kind() {
             Missing::NoMessageFound => Ok(None),
-            Missing::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                Ok(None)
-            }
+            Missing::JetStream(cause) if cause.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
             _ => Err(error.into()),
         },
     }

@@ -70,15 +70,10 @@ impl Data {
     pub fn open(file: Option<&Path>) -> Result<Self> {
         let bytes = match file {
             None => SLICE,
-            Some(path) => {
-                &fs::read(path).with_context(|| format!("cannot read {}", path.display()))?
-            }
+            Some(path) => &fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
         };
         let digest = format!("{:016x}", xxh64(bytes, 0));
-        Ok(Self {
-            file: file.map(Path::to_path_buf),
-            digest,
-        })
+        Ok(Self { file: file.map(Path::to_path_buf), digest })
     }
 
     /// Everything in it, from the start.
@@ -93,10 +88,7 @@ impl Data {
 }
 
 fn damaged() -> Result<VecDeque<Damaged>> {
-    DAMAGED
-        .lines()
-        .map(|line| serde_json::from_str(line).context("damaged.jsonl"))
-        .collect()
+    DAMAGED.lines().map(|line| serde_json::from_str(line).context("damaged.jsonl")).collect()
 }
 
 /// Puts each damaged payload behind its line, and what remains behind the last one.
@@ -111,10 +103,7 @@ fn splice(
         }
         if let Some(line) = lines.next() {
             number += 1;
-            return Some(
-                line.map(|line| Item::Line(number, line))
-                    .context("cannot read the data file"),
-            );
+            return Some(line.map(|line| Item::Line(number, line)).context("cannot read the data file"));
         }
         damaged.pop_front().map(|rest| Ok(Item::Damaged(rest)))
     })
@@ -127,10 +116,7 @@ mod tests {
     #[test]
     fn the_slice_holds_real_lines_and_ten_damaged_payloads() -> Result<()> {
         let items: Vec<Item> = Data::open(None)?.items()?.collect::<Result<_>>()?;
-        let damaged = items
-            .iter()
-            .filter(|item| matches!(item, Item::Damaged(_)))
-            .count();
+        let damaged = items.iter().filter(|item| matches!(item, Item::Damaged(_))).count();
         assert_eq!((items.len(), damaged), (12_010, 10));
         assert!(matches!(&items[99], Item::Line(100, _)));
         assert!(matches!(&items[100], Item::Damaged(damaged) if damaged.after == 100));

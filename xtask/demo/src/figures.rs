@@ -48,11 +48,7 @@ impl Figures {
             compare("country", &self.countries, &counted.countries),
             compare("customer", &self.customers, &counted.customers),
             compare("day", &self.days, &counted.days),
-            compare(
-                "remembered invoice",
-                &present(&self.remembered),
-                &present(&counted.remembered),
-            ),
+            compare("remembered invoice", &present(&self.remembered), &present(&counted.remembered)),
             compare("cancelled invoice", &self.cancelled, &counted.cancelled),
             compare("flagged", &self.flagged, &counted.flagged),
             compare("dead letter", &present(&self.dead), &present(&counted.dead)),
@@ -61,8 +57,8 @@ impl Figures {
     }
 }
 
-fn present<T: Clone + Ord>(set: &BTreeSet<T>) -> BTreeMap<T, &'static str> {
-    set.iter().map(|item| (item.clone(), "present")).collect()
+fn present<T: Clone + Ord>(set: &BTreeSet<T>) -> BTreeMap<T, bool> {
+    set.iter().map(|item| (item.clone(), true)).collect()
 }
 
 fn compare<K: Ord + Debug, V: PartialEq + Debug>(
@@ -70,20 +66,12 @@ fn compare<K: Ord + Debug, V: PartialEq + Debug>(
     stored: &BTreeMap<K, V>,
     counted: &BTreeMap<K, V>,
 ) -> Vec<String> {
+    let shown = |value: Option<&V>| value.map_or("nothing".into(), |value| format!("{value:?}"));
     let keys: BTreeSet<&K> = stored.keys().chain(counted.keys()).collect();
-    keys.into_iter()
-        .filter_map(|key| match (stored.get(key), counted.get(key)) {
-            (Some(stored), Some(counted)) if stored == counted => None,
-            (Some(stored), Some(counted)) => Some(format!(
-                "{what} {key:?}: stored {stored:?}, counted {counted:?}"
-            )),
-            (Some(stored), None) => Some(format!(
-                "{what} {key:?}: stored {stored:?}, counted nothing"
-            )),
-            (None, counted) => Some(format!(
-                "{what} {key:?}: stored nothing, counted {counted:?}"
-            )),
-        })
+    let pairs = keys.into_iter().map(|key| (key, stored.get(key), counted.get(key)));
+    pairs
+        .filter(|(_, stored, counted)| stored != counted)
+        .map(|(key, stored, counted)| format!("{what} {key:?}: stored {}, counted {}", shown(stored), shown(counted)))
         .collect()
 }
 
@@ -93,36 +81,19 @@ mod tests {
 
     #[test]
     fn one_altered_number_is_one_difference() {
-        let tally = Tally {
-            lines: 3,
-            ..Tally::default()
-        };
-        let counted = Figures {
-            countries: BTreeMap::from([("EIRE".into(), tally.clone())]),
-            ..Figures::default()
-        };
-        let mut stored = Figures {
-            countries: counted.countries.clone(),
-            ..Figures::default()
-        };
+        let tally = Tally { lines: 3, ..Tally::default() };
+        let counted = Figures { countries: BTreeMap::from([("EIRE".into(), tally.clone())]), ..Figures::default() };
+        let mut stored = Figures { countries: counted.countries.clone(), ..Figures::default() };
         assert!(stored.differences(&counted).is_empty());
 
-        stored
-            .countries
-            .insert("EIRE".into(), Tally { units: 1, ..tally });
+        stored.countries.insert("EIRE".into(), Tally { units: 1, ..tally });
         assert_eq!(stored.differences(&counted).len(), 1);
     }
 
     #[test]
     fn what_is_missing_or_too_much_is_a_difference() {
-        let counted = Figures {
-            dead: BTreeSet::from([(7, "flag".into())]),
-            ..Figures::default()
-        };
-        let stored = Figures {
-            days: BTreeMap::from([("2011-08-12".into(), 1)]),
-            ..Figures::default()
-        };
+        let counted = Figures { dead: BTreeSet::from([(7, "flag".into())]), ..Figures::default() };
+        let stored = Figures { days: BTreeMap::from([("2011-08-12".into(), 1)]), ..Figures::default() };
         assert_eq!(stored.differences(&counted).len(), 2);
     }
 }

@@ -34,10 +34,7 @@ impl Folder {
         if lock.try_lock().is_err() {
             bail!("another demo runs in {}", path.display());
         }
-        Ok(Self {
-            path: path.to_path_buf(),
-            _lock: lock,
-        })
+        Ok(Self { path: path.to_path_buf(), _lock: lock })
     }
 
     /// Whether an interrupted demo of the same data can go on here.
@@ -82,9 +79,7 @@ pub fn note(path: &Path) -> Result<Option<Note>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         outcome => {
             let bytes = outcome.with_context(|| format!("cannot read {}", file.display()))?;
-            Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
-                format!("{} is damaged", file.display())
-            })?))
+            Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", file.display()))?))
         }
     }
 }

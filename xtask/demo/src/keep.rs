@@ -11,10 +11,7 @@ const NONE: &str = "no demo is kept running: start one with `cargo xtask demo --
 
 /// What to try, as it can be typed in the folder where the demo was started.
 pub fn invitation(server: &Server, folder: &Folder) -> Result<String> {
-    let (pelton, config) = (
-        shown(&pelton_tests::binary("pelton")?)?,
-        shown(&folder.config())?,
-    );
+    let (pelton, config) = (shown(&pelton_tests::binary("pelton")?)?, shown(&folder.config())?);
     Ok(format!(
         "\nEverything keeps running until Ctrl-C, with nats-server at {}. Try in another terminal:\n  \
          {pelton} view get by-country \"United Kingdom\" -c {config}\n  \
@@ -26,9 +23,7 @@ pub fn invitation(server: &Server, folder: &Folder) -> Result<String> {
 
 /// Compares what a kept demo holds by now with the count.
 pub async fn check_again(folder: &Path, data: &Data) -> Result<ExitCode> {
-    let note = folder::note(folder)?
-        .filter(|note| note.finished)
-        .context(NONE)?;
+    let note = folder::note(folder)?.filter(|note| note.finished).context(NONE)?;
     if note.data != data.digest {
         bail!("the demo that is kept running has other data: give the same --data");
     }
@@ -43,9 +38,5 @@ pub async fn check_again(folder: &Path, data: &Data) -> Result<ExitCode> {
 /// A path as short as it can be typed here.
 fn shown(path: &Path) -> Result<String> {
     let here = env::current_dir()?;
-    Ok(path
-        .strip_prefix(here)
-        .unwrap_or(path)
-        .display()
-        .to_string())
+    Ok(path.strip_prefix(here).unwrap_or(path).display().to_string())
 }

@@ -1,9 +1,6 @@
 //! Real invoice lines through Pelton, with an independent count to check against. Run by `cargo xtask demo`.
 #![allow(clippy::print_stdout, reason = "printing is what this tool does")]
-#![allow(
-    clippy::indexing_slicing,
-    reason = "a tool for developers may end with a panic"
-)]
+#![allow(clippy::indexing_slicing, reason = "a tool for developers may end with a panic")]
 
 mod app;
 mod count;
@@ -15,6 +12,7 @@ mod latency;
 mod money;
 mod options;
 mod progress;
+mod read;
 mod report;
 mod retail;
 mod stored;
@@ -75,10 +73,7 @@ async fn main() -> ExitCode {
 /// Runs the demo. Whatever way it ends, server and host end with it.
 async fn run(options: Options) -> Result<ExitCode> {
     let data = Data::open(options.data.as_deref())?;
-    let folder = options
-        .folder
-        .clone()
-        .unwrap_or_else(|| root().join(".pelton/demo"));
+    let folder = options.folder.clone().unwrap_or_else(|| root().join(".pelton/demo"));
     if options.check_only {
         return keep::check_again(&folder, &data).await;
     }
@@ -99,21 +94,14 @@ async fn story(options: &Options, folder: &Path, data: &Data) -> Result<ExitCode
     begin(&folder, data, options.fresh)?;
 
     let server = Server::start_in(&folder.store()).await?;
-    let note = |finished| Note {
-        data: data.digest.clone(),
-        finished,
-        nats: server.url(),
-    };
+    let note = |finished| Note { data: data.digest.clone(), finished, nats: server.url() };
     folder.write(&note(false))?;
     let client = server.client().await?;
     let mut retail = Retail::open(client.clone()).await?;
     publish(&mut retail, data, messages - STEADY.min(messages / 2)).await?;
 
     let plugins = env::var_os("PELTON_PLUGINS").context("run this as `cargo xtask demo`")?;
-    fs::write(
-        folder.config(),
-        app::config(&server.url(), Path::new(&plugins)),
-    )?;
+    fs::write(folder.config(), app::config(&server.url(), Path::new(&plugins)))?;
     let mut host = Host::start(&folder.config(), &folder.log())?;
     let outcome = supervise::while_running(&mut host, work(&client, &mut retail, data)).await?;
     println!("{}", report::report(&outcome));
@@ -145,11 +133,7 @@ async fn publish(retail: &mut Retail, data: &Data, last: u64) -> Result<()> {
         return Ok(());
     }
     let mut progress = Progress::new("publish", first, last);
-    for item in data
-        .items()?
-        .take(usize::try_from(last)?)
-        .skip(usize::try_from(first)?)
-    {
+    for item in data.items()?.take(usize::try_from(last)?).skip(usize::try_from(first)?) {
         retail.publish(&item?).await?;
         progress.at(retail.last());
     }
@@ -165,19 +149,11 @@ async fn work(client: &Client, retail: &mut Retail, data: &Data) -> Result<Outco
     app::catch_up(client, last, |covered| progress.at(covered)).await?;
     let rate = Some(progress.done()).filter(|_| covered < last);
 
-    let rest: Vec<_> = data
-        .items()?
-        .skip(usize::try_from(last)?)
-        .collect::<Result<_>>()?;
+    let rest: Vec<_> = data.items()?.skip(usize::try_from(last)?).collect::<Result<_>>()?;
     let latency = latency::measure(client, retail, &rest).await?;
     app::catch_up(client, retail.last(), |_| ()).await?;
     let (figures, dead) = stored::read(client).await?;
-    Ok(Outcome {
-        figures,
-        dead,
-        rate,
-        latency,
-    })
+    Ok(Outcome { figures, dead, rate, latency })
 }
 
 /// The root of the repository.

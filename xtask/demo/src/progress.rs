@@ -22,22 +22,11 @@ pub struct Progress {
 impl Progress {
     /// Begins a step that stands at `first` of `total`.
     pub fn new(title: &'static str, first: u64, total: u64) -> Self {
-        let style =
-            ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(total)
-            .with_style(style)
-            .with_message(title)
-            .with_position(first);
+        let style = ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = ProgressBar::new(total).with_style(style).with_message(title).with_position(first);
         bar.reset_eta();
         let now = Instant::now();
-        Self {
-            title,
-            bar,
-            begin: now,
-            first,
-            total,
-            spoke: now,
-        }
+        Self { title, bar, begin: now, first, total, spoke: now }
     }
 
     /// Shows that the step has come to `position`.
@@ -54,12 +43,7 @@ impl Progress {
         self.bar.finish_and_clear();
         let (lines, seconds) = (self.total - self.first, self.begin.elapsed().as_secs_f64());
         let rate = (lines as f64 / seconds) as u64;
-        println!(
-            "{:<22} {} lines in {seconds:.1} s, {}/s",
-            self.title,
-            thousands(lines),
-            thousands(rate)
-        );
+        println!("{:<22} {} lines in {seconds:.1} s, {}/s", self.title, thousands(lines), thousands(rate));
         rate
     }
 
@@ -67,10 +51,6 @@ impl Progress {
         let rate = (position - self.first) as f64 / self.begin.elapsed().as_secs_f64();
         let left = (self.total - position) as f64 / rate;
         let (position, total) = (thousands(position), thousands(self.total));
-        println!(
-            "{:<22} {position} of {total}, {}/s, {left:.0} s left",
-            self.title,
-            thousands(rate as u64)
-        );
+        println!("{:<22} {position} of {total}, {}/s, {left:.0} s left", self.title, thousands(rate as u64));
     }
 }

@@ -19,7 +19,7 @@ use super::{
 /// Differences shown; the rest is only counted.
 const SHOWN: usize = 20;
 /// Characters of a cause shown.
-const CAUSE: usize = 72;
+const CAUSE: usize = 64;
 
 /// All tables, from what Pelton stored.
 pub fn report(outcome: &Outcome) -> String {
@@ -41,20 +41,14 @@ pub fn verdict(stored: &Figures, counted: &Figures) -> (String, ExitCode) {
     if differences.is_empty() {
         let (countries, customers) = (counted.countries.len(), thousands(counted.customers.len()));
         let (days, cancelled) = (counted.days.len(), thousands(counted.cancelled.len()));
-        let (flags, dead) = (
-            thousands(counted.flagged.values().sum::<u64>()),
-            counted.dead.len(),
-        );
+        let (flags, dead) = (thousands(counted.flagged.values().sum::<u64>()), counted.dead.len());
         let text = format!(
             "\nThe independent count of the same file agrees in all of {countries} countries, {customers} customers, \
              {days} days,\n{cancelled} cancelled invoices, {flags} flags and {dead} dead letters."
         );
         return (text, ExitCode::SUCCESS);
     }
-    let mut text = format!(
-        "\nThe independent count of the same file differs in {} points:",
-        differences.len()
-    );
+    let mut text = format!("\nThe independent count of the same file differs in {} points:", differences.len());
     for difference in differences.iter().take(SHOWN) {
         text += &format!("\n  {difference}");
     }
@@ -66,43 +60,17 @@ pub fn verdict(stored: &Figures, counted: &Figures) -> (String, ExitCode) {
 
 /// The ten with the highest revenue; lines without a customer are no customer.
 fn ranking(title: &str, heading: &'static str, tallies: &BTreeMap<String, Tally>) -> String {
-    let mut ranked: Vec<_> = tallies
-        .iter()
-        .filter(|(key, _)| *key != ANONYMOUS)
-        .collect();
+    let mut ranked: Vec<_> = tallies.iter().filter(|(key, _)| *key != ANONYMOUS).collect();
     ranked.sort_by_key(|(_, tally)| Reverse(tally.revenue));
-    let title = format!(
-        "{title}: the first {} of {}",
-        ranked.len().min(10),
-        thousands(ranked.len())
-    );
+    let title = format!("{title}: top {} of {}", ranked.len().min(10), thousands(ranked.len()));
     ranked.truncate(10);
     ranked.extend(tallies.get_key_value(ANONYMOUS));
     let rows = ranked.into_iter().map(|(key, tally)| {
-        let Tally {
-            lines,
-            units,
-            revenue,
-            first,
-            last,
-        } = tally;
-        [
-            key.clone(),
-            thousands(lines),
-            thousands(units),
-            money::show(*revenue),
-            minute(first),
-            minute(last),
-        ]
+        let Tally { lines, units, revenue, first, last } = tally;
+        [key.clone(), thousands(lines), thousands(units), money::show(*revenue), minute(first), minute(last)]
     });
-    let columns = [
-        Text(heading),
-        Number("lines"),
-        Number("units"),
-        Number("revenue"),
-        Text("first sale"),
-        Text("last sale"),
-    ];
+    let columns =
+        [Text(heading), Number("lines"), Number("units"), Number("revenue"), Text("first sale"), Text("last sale")];
     table(&title, columns, rows.collect())
 }
 
@@ -114,15 +82,8 @@ fn minute(time: &str) -> String {
 fn busiest_days(figures: &Figures) -> String {
     let mut days: Vec<_> = figures.days.iter().collect();
     days.sort_by_key(|(_, count)| Reverse(*count));
-    let title = format!(
-        "Cancellations by day: the busiest {} of {}",
-        days.len().min(5),
-        days.len()
-    );
-    let rows = days
-        .into_iter()
-        .take(5)
-        .map(|(day, count)| [day.clone(), thousands(count)]);
+    let title = format!("Cancellations by day: the busiest {} of {}", days.len().min(5), days.len());
+    let rows = days.into_iter().take(5).map(|(day, count)| [day.clone(), thousands(count)]);
     table(&title, [Text("day"), Number("invoices")], rows.collect())
 }
 
@@ -133,48 +94,23 @@ fn flagged(figures: &Figures) -> String {
         *sum += lines;
         *invoices += 1;
     }
-    let rows = rules
-        .into_iter()
-        .map(|(rule, (lines, invoices))| [rule.to_owned(), thousands(lines), thousands(invoices)]);
-    table(
-        "Flagged lines by rule",
-        [Text("rule"), Number("lines"), Number("invoices")],
-        rows.collect(),
-    )
+    let rows =
+        rules.into_iter().map(|(rule, (lines, invoices))| [rule.to_owned(), thousands(lines), thousands(invoices)]);
+    table("Flagged lines by rule", [Text("rule"), Number("lines"), Number("invoices")], rows.collect())
 }
 
 fn dead_letters(dead: &[DeadLetter]) -> String {
     let mut causes: BTreeMap<(u64, &str, &str), Vec<&str>> = BTreeMap::new();
     for letter in dead {
-        let cause = (
-            letter.sequence,
-            letter.cause.kind.as_str(),
-            letter.cause.message.as_str(),
-        );
+        let cause = (letter.sequence, letter.cause.kind.as_str(), letter.cause.message.as_str());
         causes.entry(cause).or_default().push(&letter.module);
     }
-    let rows = causes
-        .into_iter()
-        .map(|((sequence, kind, message), mut modules)| {
-            modules.sort_unstable();
-            [
-                thousands(sequence),
-                kind.to_owned(),
-                shortened(message),
-                modules.join(", "),
-            ]
-        });
+    let rows = causes.into_iter().map(|((sequence, kind, message), mut modules)| {
+        modules.sort_unstable();
+        [thousands(sequence), kind.to_owned(), shortened(message), modules.join(", ")]
+    });
     let title = format!("Dead letters: {}", dead.len());
-    table(
-        &title,
-        [
-            Number("sequence"),
-            Text("kind"),
-            Text("cause"),
-            Text("modules"),
-        ],
-        rows.collect(),
-    )
+    table(&title, [Number("sequence"), Text("kind"), Text("cause"), Text("modules")], rows.collect())
 }
 
 fn shortened(message: &str) -> String {
@@ -190,11 +126,7 @@ fn speed(outcome: &Outcome) -> String {
         None => "not measured: nothing was left to catch up".into(),
     };
     let latency = match &outcome.latency {
-        Some(Latency {
-            inputs,
-            median,
-            p99,
-        }) => format!(
+        Some(Latency { inputs, median, p99 }) => format!(
             "p50 {:.1} ms, p99 {:.1} ms (from stored to committed; {} lines at 1,000/s, each through three modules)",
             median.as_secs_f64() * 1e3,
             p99.as_secs_f64() * 1e3,

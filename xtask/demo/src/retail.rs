@@ -45,11 +45,7 @@ impl Retail {
         };
         let stream = context.get_or_create_stream(config).await?;
         let last = stream.cached_info().state.last_sequence;
-        Ok(Self {
-            context,
-            last,
-            in_flight: VecDeque::new(),
-        })
+        Ok(Self { context, last, in_flight: VecDeque::new() })
     }
 
     /// The sequence of the last message, counting those on their way.
@@ -60,8 +56,7 @@ impl Retail {
     /// Sends an item; waits only when too many are on their way.
     pub async fn publish(&mut self, item: &Item) -> Result<()> {
         let message = message(item)?.expected_last_sequence(self.last);
-        self.in_flight
-            .push_back(self.context.send_publish(SUBJECT, message).await?);
+        self.in_flight.push_back(self.context.send_publish(SUBJECT, message).await?);
         self.last += 1;
         if self.in_flight.len() >= IN_FLIGHT {
             self.settle_oldest().await?;

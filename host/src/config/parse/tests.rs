@@ -50,7 +50,11 @@ fn what_does_not_fit_is_shown_with_line_and_column() {
         ("\"250ms\"", "\"soon\"", ":12:12: \"soon\" is no duration"),
         ("\"16MiB\"", "16", ":13:10: invalid type: integer `16`"),
         ("events = \"alerts\"", "events = \"alarms\"", ":17:9: no module emits the category \"alarms\""),
-        ("key = { json = \"/customer\", missing = \"nobody\" }", "key = { token = 0 }", ":7:7: tokens of a subject count"),
+        (
+            "key = { json = \"/customer\", missing = \"nobody\" }",
+            "key = { token = 0 }",
+            ":7:7: tokens of a subject count",
+        ),
         ("{ stream = \"ORDERS\", filter = \"orders.>\" }", "{ filter = \"a\" }", ":6:9: an input is"),
         ("\"orders.>\"", "\"orders..new\"", ":6:"),
         ("app = \"shop\"", "app = ", ":2:"),

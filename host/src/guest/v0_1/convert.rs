@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bindings::pelton::plugin::types as wit;
-use crate::effects::{Effects, Emitted, Violation, ViewWrite};
+use crate::effects::{Effects, Emitted, ViewWrite, Violation};
 use crate::guest::Call;
 use crate::policy::Failure;
 

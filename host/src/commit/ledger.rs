@@ -1,0 +1,115 @@
+//! The ledger of an app: module records and the checkpoints that begin an ownership, each written under its guard.
+
+use std::sync::Arc;
+
+use crate::commit::LaneId;
+use crate::commit::batch::{Outcome, Publisher};
+use crate::commit::checkpoint::{Checkpoint, NEVER_WRITTEN, Stored};
+use crate::commit::committer::{checkpoint_message, replacing};
+use crate::commit::read::{self, Reader};
+use crate::commit::record::{Record, State};
+use crate::effects::Outgoing;
+use crate::event::Sequence;
+use crate::subject::{FIRST_GENERATION, Name, Subjects};
+
+/// Why the ledger could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading failed.
+    #[error(transparent)]
+    Read(#[from] read::Error),
+    /// Somebody else wrote meanwhile, or it is not known whether this write arrived: read again and decide anew.
+    #[error("another host may be starting: {0}")]
+    Contended(String),
+    /// The server refuses it.
+    #[error("the app stream refuses it: {0}")]
+    Refused(String),
+    /// A checkpoint is not where it must be.
+    #[error("the checkpoint of {0} is gone from the app stream")]
+    Gone(LaneId),
+}
+
+/// Reads and writes the ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    subjects: Subjects,
+    reader: Reader,
+    publisher: Publisher,
+}
+
+impl Ledger {
+    /// The ledger in the stream that `reader` reads.
+    pub fn new(subjects: Subjects, reader: Reader, publisher: Publisher) -> Self {
+        Self { subjects, reader, publisher }
+    }
+
+    /// The record of `module`, if it was ever deployed.
+    pub async fn record(&self, module: &Name) -> Result<Option<Stored<Record>>, Error> {
+        Ok(self.reader.last_json(&self.subjects.module(module)).await?)
+    }
+
+    /// The checkpoints of a module's lanes, by number.
+    pub async fn checkpoints(&self, record: &Record) -> Result<Vec<Stored<Checkpoint>>, Error> {
+        let mut checkpoints = Vec::new();
+        for lane in 0..record.lanes {
+            let id = LaneId { module: record.module.clone(), lane };
+            let stored = self.reader.last_json(&self.subject(&record.module, lane)).await?;
+            checkpoints.push(stored.ok_or(Error::Gone(id))?);
+        }
+        Ok(checkpoints)
+    }
+
+    /// Takes a module's lanes over: the next epoch of each checkpoint, and the record, in one batch guarded by what was
+    pub async fn take_over(
+        &self,
+        record: &Record,
+        was: Option<&Stored<Record>>,
+        checkpoints: Vec<Stored<Checkpoint>>,
+    ) -> Result<Vec<Stored<Checkpoint>>, Error> {
+        let revision = was.map_or(NEVER_WRITTEN, |was| was.revision);
+        let subject = self.subjects.module(&record.module).into();
+        let mut batch = vec![replacing(&subject, json(record), revision)];
+        batch.extend(record.views.iter().map(|view| self.live_generation(view, record.generation)));
+        let before = batch.len();
+        let owned: Vec<Checkpoint> = checkpoints.iter().map(|stored| stored.value.taken_over()).collect();
+        for (lane, (checkpoint, read)) in (0..).zip(owned.iter().zip(&checkpoints)) {
+            let subject = self.subject(&record.module, lane).into();
+            batch.push(checkpoint_message(&subject, checkpoint, read.revision));
+        }
+        let last = self.write(&batch).await?;
+        let first = last.0 + 1 - batch.len() as u64 + before as u64;
+        let revisions = (first..).map(Sequence);
+        Ok(owned.into_iter().zip(revisions).map(|(value, revision)| Stored { value, revision }).collect())
+    }
+
+    /// Notes that a module stopped, and why, unless somebody else wrote its record meanwhile.
+    pub async fn halt(&self, module: &Name, reason: &str) -> Result<(), Error> {
+        let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(()) };
+        let record = Record { state: State::Halted(reason.to_owned()), ..value };
+        self.write(&[replacing(&self.subjects.module(module).into(), json(&record), revision)]).await.map(drop)
+    }
+
+    /// Says which generation of a view readers follow. Unguarded: the view may have had another owner before.
+    fn live_generation(&self, view: &Name, generation: u32) -> Outgoing {
+        let subject: Arc<str> = self.subjects.live_generation(view).into();
+        let headers = vec![("Nats-Rollup".into(), "sub".to_owned())];
+        Outgoing { subject, headers, payload: generation.to_string().into() }
+    }
+
+    fn subject(&self, module: &Name, lane: u16) -> String {
+        self.subjects.checkpoint(module, FIRST_GENERATION, lane)
+    }
+
+    async fn write(&self, batch: &[Outgoing]) -> Result<Sequence, Error> {
+        match self.publisher.publish(batch).await {
+            Outcome::Committed(last) => Ok(last),
+            Outcome::GuardRejected => Err(Error::Contended("its module record or checkpoint changed".to_owned())),
+            Outcome::Ambiguous(cause) | Outcome::Unavailable(cause) => Err(Error::Contended(cause)),
+            Outcome::Refused(cause) => Err(Error::Refused(cause)),
+        }
+    }
+}
+
+fn json(record: &Record) -> Vec<u8> {
+    serde_json::to_vec(record).unwrap_or_default()
+}

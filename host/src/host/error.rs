@@ -1,0 +1,36 @@
+//! Why a host does not run, or ended.
+
+use crate::commit::record::Changed;
+use crate::commit::{app_stream, ledger, witness};
+use crate::guest::{EngineError, LoadError};
+use crate::source;
+
+/// Why a host does not run, or ended.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("cannot connect to {url}: {cause}")]
+    Connect { url: String, cause: String },
+    #[error(transparent)]
+    AppStream(#[from] app_stream::Error),
+    #[error(transparent)]
+    Witness(#[from] witness::Error),
+    #[error("module {module:?}: {cause}")]
+    Plugin { module: String, cause: LoadError },
+    #[error(transparent)]
+    Changed(#[from] Changed),
+    #[error("module {module:?}: could not be set up: {cause}")]
+    SetUp { module: String, cause: ledger::Error },
+    #[error("module {module:?}: {cause}")]
+    Input { module: String, cause: source::Error },
+    #[error("no module can run; see the errors above")]
+    NothingRuns,
+    #[error("{}", if *lost {
+        "every lane was taken over by another host or halted: only one host of an app may run"
+    } else {
+        "every lane halted; see the errors above"
+    })]
+    AllEnded { lost: bool },
+}

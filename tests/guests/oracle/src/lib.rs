@@ -1,0 +1,26 @@
+//! Chains its inputs for each key in a view, and announces each step: one event, and a second one at even positions.
+
+use chain::Link;
+use pelton_sdk::{Effects, Emitted, Event, Failure, Handler, Raw, View};
+
+const CHAIN: View<Link> = View::new("chain");
+
+struct Oracle;
+
+impl Handler for Oracle {
+    type Payload = Raw;
+
+    fn handle(event: Event<Raw>) -> Result<Effects, Failure> {
+        let before = CHAIN.get(&event.key)?.unwrap_or_default();
+        let after = before.next(event.sequence, &event.payload.0);
+        let mut effects = Effects::new();
+        effects.emit(Emitted::json("steps", "step", &after)?);
+        if event.sequence.is_multiple_of(2) {
+            effects.emit(Emitted::json("steps", "echo", &after)?);
+        }
+        effects.write(CHAIN.put(&event.key, &after)?);
+        Ok(effects)
+    }
+}
+
+pelton_sdk::export_handler!(Oracle);

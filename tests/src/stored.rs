@@ -1,0 +1,127 @@
+//! What stands in streams, read back by means that are no part of Pelton.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use async_nats::{
+    HeaderMap,
+    jetstream::{
+        consumer::{AckPolicy, DeliverPolicy, pull},
+        stream::LastRawMessageErrorKind,
+    },
+};
+use futures::StreamExt;
+use serde::Deserialize;
+
+use crate::App;
+
+/// A message of a stream.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its position.
+    pub sequence: u64,
+    /// Its subject.
+    pub subject: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its payload.
+    pub payload: bytes::Bytes,
+}
+
+impl Stored {
+    /// The value of a header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.as_str())
+    }
+
+    /// The last token of the subject: the encoded key of an event.
+    pub fn key(&self) -> &str {
+        self.subject.rsplit('.').next().unwrap_or_default()
+    }
+
+    /// The payload as JSON.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        serde_json::from_slice(&self.payload).with_context(|| format!("no JSON on {}", self.subject))
+    }
+}
+
+/// A lane's checkpoint, as the reference describes it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "as in DESIGN: fields of the stored JSON")]
+pub struct Checkpoint {
+    pub format: u32,
+    pub epoch: u64,
+    pub position: u64,
+    pub covered: u64,
+    pub hash: Option<String>,
+    pub stream: String,
+    pub created: String,
+    pub takeovers: u32,
+}
+
+/// All messages of `stream` on `filter`, in order.
+pub async fn messages(app: &App, stream: &str, filter: &str) -> Result<Vec<Stored>> {
+    let stream = app.jetstream().get_stream(stream).await?;
+    let config = pull::Config {
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::None,
+        filter_subject: filter.to_owned(),
+        memory_storage: true,
+        ..pull::Config::default()
+    };
+    let consumer = stream.create_consumer(config).await?;
+    let mut left = consumer.cached_info().num_pending;
+    let mut all = Vec::new();
+    while left > 0 {
+        let mut batch = consumer.fetch().max_messages(1_000).messages().await?;
+        while let Some(message) = batch.next().await {
+            let message = message.map_err(|error| anyhow::anyhow!(error))?;
+            let info = message.info().map_err(|error| anyhow::anyhow!(error))?;
+            left = info.pending;
+            all.push(Stored {
+                sequence: info.stream_sequence,
+                subject: message.subject.to_string(),
+                headers: message.headers.clone().unwrap_or_default(),
+                payload: message.payload.clone(),
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// The events of a category, in order.
+pub async fn events(app: &App, category: &str) -> Result<Vec<Stored>> {
+    messages(app, "KV_demo", &format!("pelton.demo.events.{category}.>")).await
+}
+
+/// The dead letters of a module, by position in its input.
+pub async fn dead_letters(app: &App, module: &str) -> Result<BTreeMap<u64, serde_json::Value>> {
+    let letters = messages(app, "KV_demo", &format!("pelton.demo.dlq.{module}.>")).await?;
+    letters.iter().map(|letter| Ok((letter.key().parse()?, letter.json()?))).collect()
+}
+
+/// The last message of the app stream on `subject`, from the leader.
+pub async fn last(app: &App, subject: &str) -> Result<Option<Stored>> {
+    let stream = app.jetstream().get_stream_no_info("KV_demo").await?;
+    match stream.get_last_raw_message_by_subject(subject).await {
+        Ok(message) => Ok(Some(Stored {
+            sequence: message.sequence,
+            subject: message.subject.to_string(),
+            headers: message.headers,
+            payload: message.payload,
+        })),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The checkpoints of a module's lanes, in their order.
+pub async fn checkpoints(app: &App, module: &str, lanes: u16) -> Result<Vec<Checkpoint>> {
+    let mut checkpoints = Vec::new();
+    for lane in 0..lanes {
+        if let Some(stored) = last(app, &format!("pelton.demo.ckpt.{module}.1.{lane}")).await? {
+            checkpoints.push(serde_json::from_slice(&stored.payload)?);
+        }
+    }
+    Ok(checkpoints)
+}
