@@ -1,7 +1,7 @@
 //! The host dies at random moments under load and is started again: nothing is missing, nothing is there twice.
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, SOON, eventually};
+use pelton_tests::App;
 
 use crate::{oracle, random::Random};
 
@@ -14,9 +14,11 @@ async fn a_host_killed_at_random_moments_leaves_every_effect_exactly_once() -> R
     for kill in 0..KILLS {
         let mut host = app.host()?;
         let after = oracle::progress(&app).await + random.below(2_500);
-        let reached = eventually("progress", SOON, async || Ok((oracle::progress(&app).await >= after).then_some(())));
-        tokio::try_join!(reached, oracle::publish(&app, 1_500)).with_context(|| app.log_end())?;
-        host.kill9()?;
+        let killed = async {
+            oracle::reached(&app, after).await?;
+            host.kill9()
+        };
+        tokio::try_join!(killed, oracle::publish(&app, 1_500))?;
         oracle::positions_fit_effects(&app).await.with_context(|| format!("after kill {kill}"))?;
     }
     let mut host = app.host()?;

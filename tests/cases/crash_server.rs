@@ -1,7 +1,7 @@
 //! The server dies at random moments under load and comes back: nothing is missing, nothing is there twice.
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, SOON, eventually};
+use pelton_tests::App;
 
 use crate::{oracle, random::Random};
 
@@ -14,9 +14,11 @@ async fn a_server_killed_at_random_moments_leaves_every_effect_exactly_once() ->
     let mut host = app.host()?;
     for kill in 0..KILLS {
         let after = oracle::progress(&app).await + random.below(2_500);
-        let reached = eventually("progress", SOON, async || Ok((oracle::progress(&app).await >= after).then_some(())));
-        tokio::try_join!(reached, oracle::publish(&app, 1_500)).with_context(|| app.log_end())?;
+        // What is on its way when the server dies is lost or not: the stream tells.
+        let load = tokio::spawn(oracle::publish_on(app.jetstream(), 1_500));
+        oracle::reached(&app, after).await?;
         app.server.kill9()?;
+        load.abort();
         app.server.restart().await?;
         app.client = app.server.client().await?;
         oracle::positions_fit_effects(&app).await.with_context(|| format!("after kill {kill}"))?;

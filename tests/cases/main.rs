@@ -1,8 +1,24 @@
 //! Pelton as a whole: the real host on a real server, seen from outside.
 #![allow(clippy::print_stderr, reason = "crash tests tell what they saw")]
 
+mod app_stream;
+mod blocked;
+mod cli;
 mod crash_host;
 mod crash_server;
+mod envelope;
+mod failure;
+mod group;
+mod guards;
+mod identity;
+mod loading;
+mod main_path;
 mod oracle;
+mod positions;
+mod probe;
 mod random;
+mod record;
+mod sizes;
+mod stock_clients;
+mod stopping;
 mod two_hosts;

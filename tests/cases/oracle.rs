@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use async_nats::jetstream::Context;
 use chain::Link;
 use pelton_tests::{
-    App,
+    App, SOON, eventually,
     stored::{self, Stored},
 };
 use time::format_description::well_known::Rfc3339;
@@ -41,7 +42,11 @@ type Event = (String, String, &'static str, Link);
 
 /// Publishes `count` inputs under `KEYS` keys.
 pub async fn publish(app: &App, count: u64) -> Result<()> {
-    let context = app.jetstream();
+    publish_on(app.jetstream(), count).await
+}
+
+/// The same on a connection of its own.
+pub async fn publish_on(context: Context, count: u64) -> Result<()> {
     let mut acks = Vec::new();
     for number in 0..count {
         let subject = format!("in.k{}", xxh64(&number.to_le_bytes(), 7) % KEYS);
@@ -110,7 +115,8 @@ pub async fn view(app: &App, view: &str) -> Result<BTreeMap<String, Link>> {
 pub async fn finished(app: &App) -> Result<()> {
     let last = app.jetstream().get_stream("IN").await?.cached_info().state.last_sequence;
     app.covered_within("oracle", LANES, last, pelton_tests::LONG).await?;
-    let last = stored::events(app, "steps").await?.last().map_or(0, |event| event.sequence);
+    let last = stored::latest(app, "KV_demo", "pelton.demo.events.steps.>").await?;
+    let last = last.last().map_or(0, |event| event.sequence);
     app.covered_within("fold", FOLD_LANES, last, pelton_tests::LONG).await
 }
 
@@ -118,7 +124,7 @@ pub async fn finished(app: &App) -> Result<()> {
 pub async fn positions_fit_effects(app: &App) -> Result<()> {
     let before = stored::checkpoints(app, "oracle", LANES).await?;
     let chains = view(app, "chain").await?;
-    let events = stored::events(app, "steps").await?;
+    let events = stored::latest(app, "KV_demo", "pelton.demo.events.steps.>").await?;
     let after = stored::checkpoints(app, "oracle", LANES).await?;
     for lane in 0..LANES {
         let of_lane = |key: &str| xxh64(key.as_bytes(), 0) % u64::from(LANES) == u64::from(lane);
@@ -139,4 +145,11 @@ pub async fn positions_fit_effects(app: &App) -> Result<()> {
 pub async fn progress(app: &App) -> u64 {
     let stream = app.jetstream().get_stream("KV_demo").await;
     stream.map_or(0, |stream| stream.cached_info().state.last_sequence)
+}
+
+/// Waits until the app stream has come to `position`.
+pub async fn reached(app: &App, position: u64) -> Result<()> {
+    let what = format!("the app stream to come to {position}");
+    let waited = eventually(&what, SOON, async || Ok((progress(app).await >= position).then_some(())));
+    waited.await.with_context(|| app.log_end())
 }

@@ -1,7 +1,7 @@
 //! Two hosts run one app by mistake: the later one has it, the earlier one notices, and nothing happens twice.
 
 use anyhow::Result;
-use pelton_tests::{App, SOON, eventually, logged};
+use pelton_tests::{App, SOON, logged};
 
 use crate::oracle;
 
@@ -9,8 +9,7 @@ use crate::oracle;
 async fn of_two_hosts_on_one_app_the_first_stops_and_the_second_finishes_without_double_effects() -> Result<()> {
     let app = App::with_input(oracle::MODULES).await?;
     let mut first = app.host_called("first")?;
-    let begun = eventually("progress", SOON, async || Ok((oracle::progress(&app).await > 2_000).then_some(())));
-    tokio::try_join!(begun, oracle::publish(&app, 6_000))?;
+    tokio::try_join!(oracle::reached(&app, 2_000), oracle::publish(&app, 6_000))?;
 
     let mut second = app.host_called("second")?;
     logged(&second, &["running"]).await?;
@@ -20,7 +19,7 @@ async fn of_two_hosts_on_one_app_the_first_stops_and_the_second_finishes_without
     for lane in 0..oracle::LANES {
         logged(&first, &["lane was taken over by another host", "module=oracle", &format!("lane={lane}")]).await?;
     }
-    logged(&first, &["only one host of an app may run"]).await.ok();
+    logged(&first, &["only one host of an app may run"]).await?;
 
     oracle::finished(&app).await?;
     oracle::verify(&app).await?;

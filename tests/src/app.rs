@@ -34,9 +34,10 @@ impl App {
     /// A server, and a config with these modules, in TOML; `plugin = "NAME"` there is a plugin or test guest of that
     /// name.
     pub async fn new(modules: &str) -> Result<Self> {
-        let server = Server::start().await?;
+        let folder = tempfile::tempdir()?;
+        let server = Server::start_in(&folder.path().join("store")).await?;
         let client = server.client().await?;
-        let app = Self { server, client, folder: tempfile::tempdir()? };
+        let app = Self { server, client, folder };
         app.configure(modules)?;
         Ok(app)
     }
@@ -65,6 +66,11 @@ impl App {
     /// The folder of the config file.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where the server keeps a stream: to be copied or put back while the server is stopped.
+    pub fn store(&self, stream: &str) -> PathBuf {
+        self.folder.path().join("store/jetstream/$G/streams").join(stream)
     }
 
     /// Starts a host whose log goes to `pelton.log`.
@@ -104,8 +110,9 @@ impl App {
     pub async fn publish_with(&self, subject: &str, headers: &[(&str, &str)], payload: &str) -> Result<u64> {
         let mut map = HeaderMap::new();
         headers.iter().for_each(|(name, value)| map.append(*name, *value));
-        let published = self.jetstream().publish_with_headers(subject.to_owned(), map, payload.to_owned().into());
-        Ok(published.await?.await?.sequence)
+        let context = self.jetstream();
+        let stored = context.publish_with_headers(subject.to_owned(), map, payload.to_owned().into()).await?;
+        Ok(stored.await?.sequence)
     }
 
     /// The app's bucket, as a stock client sees it.

@@ -61,9 +61,18 @@ pub struct Checkpoint {
 
 /// All messages of `stream` on `filter`, in order.
 pub async fn messages(app: &App, stream: &str, filter: &str) -> Result<Vec<Stored>> {
+    read(app, stream, filter, DeliverPolicy::All).await
+}
+
+/// The last message on each subject of `stream` that passes `filter`, in order.
+pub async fn latest(app: &App, stream: &str, filter: &str) -> Result<Vec<Stored>> {
+    read(app, stream, filter, DeliverPolicy::LastPerSubject).await
+}
+
+async fn read(app: &App, stream: &str, filter: &str, deliver_policy: DeliverPolicy) -> Result<Vec<Stored>> {
     let stream = app.jetstream().get_stream(stream).await?;
     let config = pull::Config {
-        deliver_policy: DeliverPolicy::All,
+        deliver_policy,
         ack_policy: AckPolicy::None,
         filter_subject: filter.to_owned(),
         memory_storage: true,

@@ -9,9 +9,6 @@ use crate::{
     locate, tools,
 };
 
-/// Where the verb stands among the arguments; what follows is the demo's.
-const VERB: usize = 1;
-
 /// Replaces this process, so that whoever stops it stops the demo.
 pub fn run() -> Result<()> {
     tools::install()?;
@@ -21,6 +18,7 @@ pub fn run() -> Result<()> {
     build::wasm(PLUGINS)?;
     build::workspace()?;
     let mut demo = Command::new(locate::binary("pelton-demo")?);
-    demo.args(env::args_os().skip(VERB + 1)).envs(build::environment()?);
+    let options = env::args_os().skip_while(|argument| argument != "demo").skip(1);
+    demo.args(options).envs(build::environment()?);
     Err(demo.exec()).context("cannot run the demo")
 }

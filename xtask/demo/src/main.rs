@@ -104,7 +104,7 @@ async fn story(options: &Options, folder: &Path, data: &Data) -> Result<ExitCode
     fs::write(folder.config(), app::config(&server.url(), Path::new(&plugins)))?;
     let mut host = Host::start(&folder.config(), &folder.log())?;
     let outcome = supervise::while_running(&mut host, work(&client, &mut retail, data)).await?;
-    println!("{}", report::report(&outcome));
+    print!("{}", report::report(&outcome));
     let (text, code) = report::verdict(&outcome.figures, &counted);
     println!("{text}");
     folder.write(&note(true))?;

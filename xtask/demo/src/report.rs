@@ -19,7 +19,7 @@ use super::{
 /// Differences shown; the rest is only counted.
 const SHOWN: usize = 20;
 /// Characters of a cause shown.
-const CAUSE: usize = 64;
+const CAUSE: usize = 90;
 
 /// All tables, from what Pelton stored.
 pub fn report(outcome: &Outcome) -> String {
@@ -107,10 +107,10 @@ fn dead_letters(dead: &[DeadLetter]) -> String {
     }
     let rows = causes.into_iter().map(|((sequence, kind, message), mut modules)| {
         modules.sort_unstable();
-        [thousands(sequence), kind.to_owned(), shortened(message), modules.join(", ")]
+        [thousands(sequence), kind.to_owned(), modules.join(", "), shortened(message)]
     });
     let title = format!("Dead letters: {}", dead.len());
-    table(&title, [Number("sequence"), Text("kind"), Text("cause"), Text("modules")], rows.collect())
+    table(&title, [Number("sequence"), Text("kind"), Text("modules"), Text("cause")], rows.collect())
 }
 
 fn shortened(message: &str) -> String {

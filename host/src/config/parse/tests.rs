@@ -45,7 +45,7 @@ fn what_does_not_fit_is_shown_with_line_and_column() {
     let cases = [
         ("lanes = 4", "lanes = 0", "conf/pelton.toml:8:9: lanes go from 1 to 256"),
         ("lanes = 4", "lanez = 4", "conf/pelton.toml:8:1: unknown field `lanez`"),
-        ("views = [\"totals\"]", "views = [\"To tals\"]", ":10:10: \"To tals\" is not a name"),
+        ("views = [\"totals\"]", "views = [\"To tals\"]", ":10:9: \"To tals\" is not a name"),
         ("from = \"2026-01-01T00:00:00Z\"", "from = \"later\"", ":9:8: invalid value: string \"later\""),
         ("\"250ms\"", "\"soon\"", ":12:12: \"soon\" is no duration"),
         ("\"16MiB\"", "16", ":13:10: invalid type: integer `16`"),
