@@ -39,7 +39,7 @@ use crate::subject::{Name, Subjects};
 
 /// Requests that wait for the committer.
 const REQUESTS: usize = 1_024;
-/// How long the last commits may take once all lanes have ended.
+/// How long a host that is told to stop may take to finish and commit what is in hand.
 const LAST_COMMITS: Duration = Duration::from_secs(20);
 /// How often the witness notes how far the app stream is.
 const WITNESS: Duration = Duration::from_secs(5);
@@ -66,14 +66,27 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     host.start_readers(streams, config.stream.advance);
     info!(app = %config.app, "running");
 
-    let ended = host.wait(&shutdown).await;
-    match tokio::time::timeout(LAST_COMMITS, committing).await {
-        Ok(Ok(())) => {}
-        Ok(Err(panic)) => error!(%panic, "the committer failed; what it had not committed will be redone"),
-        Err(_) => warn!("NATS does not take the last commits; what is not committed will be redone"),
+    let finish = async {
+        let ended = host.wait(&shutdown).await;
+        if let Err(panic) = committing.await {
+            error!(%panic, "the committer failed; what it had not committed will be redone");
+        }
+        connections.close().await;
+        ended
+    };
+    tokio::select! {
+        ended = finish => ended,
+        () = overdue(&shutdown) => {
+            warn!("NATS does not take the last commits; what is not committed will be redone");
+            Ok(())
+        }
     }
-    connections.close().await;
-    ended
+}
+
+/// Ends when what was in hand at `shutdown` had its time to be committed.
+async fn overdue(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(LAST_COMMITS).await;
 }
 
 /// The app stream as it was found or made, and what reads and writes it.

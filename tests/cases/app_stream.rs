@@ -80,7 +80,7 @@ async fn an_app_stream_with_limits_that_would_eat_checkpoints_is_refused_by_name
     let spoilt: [(&str, fn(&mut Config)); 4] = [
         ("max_age", |c| c.max_age = Duration::from_secs(3_600)),
         ("max_msgs", |c| c.max_messages = 1_000_000),
-        ("max_bytes", |c| c.max_bytes = 1 << 40),
+        ("max_bytes", |c| c.max_bytes = 1 << 30),
         ("max_msgs_per_subject", |c| c.max_messages_per_subject = 1),
     ];
     for (setting, spoil) in spoilt {

@@ -44,7 +44,10 @@ async fn verbs_show_what_stands_in_the_app_as_text_and_as_json() -> Result<()> {
     host.terminate().await?;
 
     let valid = json(&app, &["validate"])?;
-    assert_eq!((&valid[0]["module"], &valid[0]["role"], &valid[0]["lanes"]), (&"probe".into(), &"handler".into(), &2.into()));
+    assert_eq!(
+        (&valid[0]["module"], &valid[0]["role"], &valid[0]["lanes"]),
+        (&"probe".into(), &"handler".into(), &2.into())
+    );
     assert!(text(&app, &["validate"])?.contains("handler"));
 
     let modules = json(&app, &["module", "ls"])?;

@@ -109,8 +109,7 @@ async fn a_bare_message_gets_its_id_from_its_stream_and_position() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_fed_by_a_module_carries_the_chain_on() -> Result<()> {
     let second = "[modules.second]\nplugin = \"probe.wasm\"\ninput = { events = \"out\" }\nemits = [\"more\"]\n";
-    let first = "[modules.probe]\nplugin = \"probe.wasm\"\ninput = { stream = \"IN\" }\nemits = [\"out\"]\n\
-                 [modules.probe.config]\nnext = \"unused\"\n";
+    let first = "[modules.probe]\nplugin = \"probe.wasm\"\ninput = { stream = \"IN\" }\nemits = [\"out\"]\n";
     let app = App::with_input(&(first.to_owned() + second)).await?;
     let _host = app.host()?;
     // The first emits what it saw, which the second cannot read as orders: a dead letter that names its input.

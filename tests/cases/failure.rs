@@ -7,7 +7,8 @@ use crate::probe;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_becomes_a_dead_letter_with_its_cause_and_tries() -> Result<()> {
-    let app = App::with_input(&probe::module("lanes = 2\nattempts = 3\ndeadline = \"200ms\"\nmemory = \"8MiB\"")).await?;
+    let app =
+        App::with_input(&probe::module("lanes = 2\nattempts = 3\ndeadline = \"200ms\"\nmemory = \"8MiB\"")).await?;
     let _host = app.host()?;
     let cases = [
         (r#"[{"reject":"not today"}]"#, "reject", 1, "not today"),

@@ -18,6 +18,7 @@ mod positions;
 mod probe;
 mod random;
 mod record;
+mod retail;
 mod sizes;
 mod stock_clients;
 mod stopping;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use flate2::read::GzDecoder;
 use pelton_tests::{App, LONG, stored};
-use serde_json::{Value, json};
+use serde_json::Value;
+
+use crate::retail::{self, LINES, Line, Totals, ten_thousandths, totals};
 
 const MODULES: &str = r#"
 [modules.by-country]
@@ -34,61 +35,13 @@ key = { json = "/day" }
 views = ["by-day"]
 "#;
 
-/// Lines of the slice, spread over it, and after how many of them a damaged one comes.
-const LINES: usize = 600;
+/// After how many lines a damaged one comes.
 const DAMAGED_AFTER: [usize; 3] = [10, 200, 599];
-
-/// A line as published.
-struct Line {
-    data: Value,
-    sequence: u64,
-}
-
-impl Line {
-    fn text(&self, field: &str) -> &str {
-        self.data[field].as_str().unwrap_or_default()
-    }
-
-    fn quantity(&self) -> i64 {
-        self.data["quantity"].as_i64().unwrap_or_default()
-    }
-
-    /// The unit price in ten-thousandths.
-    fn price(&self) -> i64 {
-        let text = self.text("unit_price");
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let digits: i64 = format!("{}{fraction:0<4}", whole.trim_start_matches('-')).parse().unwrap_or_default();
-        if text.starts_with('-') { -digits } else { digits }
-    }
-
-    fn is_cancellation(&self) -> bool {
-        self.text("invoice").starts_with('C')
-    }
-}
-
-fn lines() -> Result<Vec<Value>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../xtask/demo/data/online-retail-slice.csv.gz");
-    let file = std::fs::File::open(path).context(path)?;
-    let mut reader = csv::Reader::from_reader(GzDecoder::new(file));
-    let records: Vec<BTreeMap<String, String>> = reader.deserialize().collect::<Result<_, _>>()?;
-    let every = records.len() / LINES;
-    let line = |record: &BTreeMap<String, String>| {
-        let field = |name: &str| record.get(name).cloned().with_context(|| format!("no column {name}"));
-        let customer = Some(field("CustomerID")?).filter(|customer| !customer.is_empty());
-        let sold_at = field("InvoiceDate")?.replace(' ', "T") + "Z";
-        Ok(json!({
-            "invoice": field("InvoiceNo")?, "stock_code": field("StockCode")?, "description": field("Description")?,
-            "quantity": field("Quantity")?.parse::<i64>()?, "unit_price": field("UnitPrice")?,
-            "customer": customer, "country": field("Country")?, "sold_at": sold_at,
-        }))
-    };
-    records.iter().step_by(every).take(LINES).map(line).collect()
-}
 
 /// Publishes the lines with damaged ones between; gives what was sound, and where the damaged ones are.
 async fn publish(app: &App) -> Result<(Vec<Line>, Vec<u64>)> {
     let (mut sound, mut damaged) = (Vec::new(), Vec::new());
-    for (number, data) in lines()?.into_iter().enumerate() {
+    for (number, data) in retail::lines()?.into_iter().enumerate() {
         let id = format!("line-{}", number + 1);
         let headers = [
             ("ce-specversion", "1.0"),
@@ -107,36 +60,22 @@ async fn publish(app: &App) -> Result<(Vec<Line>, Vec<u64>)> {
     Ok((sound, damaged))
 }
 
-/// Lines, units, revenue in ten-thousandths, first and last sale.
-type Totals = (i64, i64, i64, String, String);
+/// All values of a view, by their keys as the data has them.
+async fn view(app: &App, view: &str) -> Result<BTreeMap<String, Value>> {
+    let values = stored::messages(app, "KV_demo", &format!("$KV.demo.{view}.1.>")).await?;
+    values.iter().map(|value| Ok((decode(value.key())?, value.json()?))).collect()
+}
 
-fn totals<'a>(lines: &'a [Line], key: impl Fn(&'a Line) -> &'a str) -> BTreeMap<String, Totals> {
-    let mut all = BTreeMap::<String, Totals>::new();
-    for line in lines {
-        let at = line.text("sold_at").to_owned();
-        let entry = all.entry(key(line).to_owned()).or_insert((0, 0, 0, at.clone(), at.clone()));
-        entry.0 += 1;
-        entry.1 += line.quantity();
-        entry.2 += line.quantity() * line.price();
-        entry.3 = entry.3.clone().min(at.clone());
-        entry.4 = entry.4.clone().max(at);
+/// Decodes a key, as a client in any language would: `=XX` is a byte in hex.
+fn decode(token: &str) -> Result<String> {
+    let mut parts = token.split('=');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (hex, rest) = part.split_at_checked(2).context("a cut escape")?;
+        bytes.push(u8::from_str_radix(hex, 16)?);
+        bytes.extend(rest.bytes());
     }
-    all
-}
-
-/// A view by the command line, which decodes the keys.
-fn view(app: &App, view: &str) -> Result<BTreeMap<String, Value>> {
-    let keys: Vec<String> = serde_json::from_slice(&app.pelton(&["view", "ls", view, "-o", "json"])?.stdout)?;
-    let value = |key: String| {
-        let value = serde_json::from_slice(&app.pelton(&["view", "get", view, &key, "-o", "json"])?.stdout)?;
-        Ok((key, value))
-    };
-    keys.into_iter().map(value).collect()
-}
-
-/// A decimal text in ten-thousandths.
-fn ten_thousandths(value: &Value) -> i64 {
-    Line { data: json!({ "unit_price": value }), sequence: 0 }.price()
+    Ok(String::from_utf8(bytes)?)
 }
 
 fn assert_totals(view: &BTreeMap<String, Value>, expected: &BTreeMap<String, Totals>) {
@@ -145,7 +84,7 @@ fn assert_totals(view: &BTreeMap<String, Value>, expected: &BTreeMap<String, Tot
         .map(|(key, v)| {
             let text = |field: &str| v[field].as_str().unwrap_or_default().to_owned();
             let number = |field: &str| v[field].as_i64().unwrap_or(i64::MIN);
-            let revenue = ten_thousandths(&v["revenue"]);
+            let revenue = ten_thousandths(v["revenue"].as_str().unwrap_or_default());
             (key.clone(), (number("lines"), number("units"), revenue, text("first"), text("last")))
         })
         .collect();
@@ -165,9 +104,9 @@ async fn the_demo_counts_real_lines_as_an_independent_fold_does() -> Result<()> 
     let invoices = stored::events(&app, "invoices").await?;
     app.covered("by-day", 1, invoices.last().context("no cancellation in the data")?.sequence).await?;
 
-    assert_totals(&view(&app, "by-country")?, &totals(&lines, |line| line.text("country")));
+    assert_totals(&view(&app, "by-country").await?, &totals(&lines, |line| line.text("country")));
     let by_customer = totals(&lines, |line| line.data["customer"].as_str().unwrap_or("anonymous"));
-    assert_totals(&view(&app, "by-customer")?, &by_customer);
+    assert_totals(&view(&app, "by-customer").await?, &by_customer);
 
     let cancelled: BTreeSet<&str> = lines.iter().filter(|l| l.is_cancellation()).map(|l| l.text("invoice")).collect();
     let mut announced: Vec<&str> = invoices.iter().map(|event| event.key()).collect();
@@ -178,7 +117,7 @@ async fn the_demo_counts_real_lines_as_an_independent_fold_does() -> Result<()> 
         assert_eq!(event.header("ce-type"), "invoice.cancelled");
         *by_day.entry(event.json()?["day"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
     }
-    let days = view(&app, "by-day")?.into_iter().map(|(day, v)| (day, v["cancellations"].as_u64().unwrap_or(0)));
+    let days = view(&app, "by-day").await?.into_iter().map(|(day, v)| (day, v["cancellations"].as_u64().unwrap_or(0)));
     assert_eq!(days.collect::<BTreeMap<_, _>>(), by_day);
 
     assert_flagged(&app, &lines).await?;

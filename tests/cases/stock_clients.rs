@@ -64,7 +64,8 @@ async fn a_consumer_reads_events_by_category_and_entity() -> Result<()> {
     let app = App::with_input(MODULE).await?;
     let _host = app.host()?;
     for key in ["United Kingdom", "France"] {
-        let orders = json!([{"write": {"key": key, "value": "1"}}, {"emit": {"size": 3}}, {"emit": {"key": "other one"}}]);
+        let orders =
+            json!([{"write": {"key": key, "value": "1"}}, {"emit": {"size": 3}}, {"emit": {"key": "other one"}}]);
         app.publish("in.x", orders.to_string()).await?;
     }
     app.covered("probe", 4, 2).await?;

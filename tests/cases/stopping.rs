@@ -1,6 +1,6 @@
 //! Ends and pauses in order: SIGTERM under load, and a server that goes away for a while.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use pelton_tests::{App, logged, stored};
 
 use crate::oracle;
@@ -43,10 +43,11 @@ async fn an_idle_host_told_to_stop_has_committed_all_it_took() -> Result<()> {
 async fn a_server_that_goes_away_in_order_and_comes_back_is_worked_with_again() -> Result<()> {
     let mut app = App::with_input(oracle::MODULES).await?;
     let mut host = app.host()?;
+    logged(&host, &["running"]).await?;
     for _ in 0..3 {
         oracle::publish(&app, 1_000).await?;
         app.server.stop().await?;
-        assert!(host.ended()?.is_none());
+        assert!(host.ended()?.is_none(), "{}", app.log_end());
         app.server.restart().await?;
         app.client = app.server.client().await?;
     }
@@ -63,7 +64,7 @@ async fn a_host_told_to_stop_while_the_server_is_away_ends() -> Result<()> {
     let mut host = app.host()?;
     tokio::try_join!(oracle::reached(&app, 500), oracle::publish(&app, 3_000))?;
     app.server.kill9()?;
-    host.terminate().await?;
+    host.terminate().await.with_context(|| app.log_end())?;
     app.server.restart().await?;
     app.client = app.server.client().await?;
     let _host = app.host()?;

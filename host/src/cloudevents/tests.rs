@@ -16,8 +16,7 @@ type Headers<'a> = &'a [(&'a str, &'a str)];
 fn decoded(headers: Headers, payload: &str) -> Result<Event, Error> {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let payload = Bytes::copy_from_slice(payload.as_bytes());
-    let message =
-        Message { sequence: Sequence(7), stored: STORED, subject: "orders.new".to_owned(), headers, payload };
+    let message = Message { sequence: Sequence(7), stored: STORED, subject: "orders.new".to_owned(), headers, payload };
     decode("ORDERS", &message)
 }
 
@@ -61,7 +60,10 @@ fn binary_events_are_read_from_headers() {
         (&[("ce-subject", "")], event()),
         (&[("ce-correlationid", "first")], Event { correlation: "first".to_owned(), ..event() }),
         (&[("ce-causationid", "before")], Event { causation: text("before"), ..event() }),
-        (&[("Ce-Tenant", "T"), ("CE-AREA", "A")], Event { attributes: attributes(&[("area", "A"), ("tenant", "T")]), ..event() }),
+        (
+            &[("Ce-Tenant", "T"), ("CE-AREA", "A")],
+            Event { attributes: attributes(&[("area", "A"), ("tenant", "T")]), ..event() },
+        ),
         (&[("X-Unknown", "100%")], Event { attributes: attributes(&[("x-unknown", "100%")]), ..event() }),
         (&[("Nats-Msg-Id", "a"), ("nats-rollup", "all"), ("NATS-Expected-Stream", "s")], event()),
         (&[("traceparent", "00-1-2-01")], Event { attributes: attributes(&[("traceparent", "00-1-2-01")]), ..event() }),
@@ -96,7 +98,10 @@ fn structured_events_are_read_from_the_payload() {
         (r#","datacontenttype":"text/plain","data":[1, 2]"#, of("text/plain", "[1, 2]")),
         (r#","datacontenttype":"application/x+json; v=1","data":"text""#, of("application/x+json; v=1", r#""text""#)),
         (r#","datacontenttype":"image/png","data_base64":"aGk=""#, of("image/png", "hi")),
-        (r#","tenant":"T","paid":true,"count":3,"none":null"#, Event { attributes: attributes(&[("count", "3"), ("paid", "true"), ("tenant", "T")]), ..json() }),
+        (
+            r#","tenant":"T","paid":true,"count":3,"none":null"#,
+            Event { attributes: attributes(&[("count", "3"), ("paid", "true"), ("tenant", "T")]), ..json() },
+        ),
         (r#","subject":"s","time":"2026-01-02T04:04:05.678+01:00""#, Event { subject: Some("s".to_owned()), ..json() }),
     ];
     for (members, expected) in cases {
@@ -206,7 +211,10 @@ fn other_structured_forms_are_refused_by_their_media_type() {
 
 #[test]
 fn the_trace_context_travels_as_plain_headers() {
-    let traced = Event { attributes: attributes(&[("area", "A"), ("traceparent", "00-1-2-01"), ("tracestate", "a=1")]), ..event() };
+    let traced = Event {
+        attributes: attributes(&[("area", "A"), ("traceparent", "00-1-2-01"), ("tracestate", "a=1")]),
+        ..event()
+    };
     let passed: Vec<_> = trace_context(&traced).collect();
     assert_eq!(passed, attributes(&[("traceparent", "00-1-2-01"), ("tracestate", "a=1")]));
     let headers = encode(&traced);

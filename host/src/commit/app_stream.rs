@@ -139,6 +139,9 @@ pub fn verify(found: &Config, subjects: &Subjects) -> Result<(), Error> {
 mod tests {
     use super::*;
 
+    /// A setting's name, and how it is spoilt.
+    type Spoilt = (&'static str, fn(&mut Config));
+
     #[test]
     fn server_versions_compare_by_number() {
         for (text, new_enough) in [
@@ -158,7 +161,7 @@ mod tests {
         let subjects = Subjects::new(&"shop".parse().unwrap());
         let good = wanted(&subjects, 3);
         verify(&good, &subjects).unwrap();
-        let spoilt: [(&str, fn(&mut Config)); 8] = [
+        let spoilt: [Spoilt; 8] = [
             ("max_age", |c| c.max_age = Duration::from_secs(1)),
             ("max_bytes", |c| c.max_bytes = 1 << 30),
             ("max_msgs", |c| c.max_messages = 5),

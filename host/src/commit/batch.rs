@@ -62,6 +62,12 @@ impl Publisher {
 
     /// Publishes `messages` as one batch and waits for what becomes of it. Sizes must have been checked.
     pub async fn publish(&self, messages: &[Outgoing]) -> Outcome {
+        // While the connection is down its buffer fills up, and then publishing waits for as long as it is down.
+        let all = tokio::time::timeout(self.timeout * 2, self.send(messages));
+        all.await.unwrap_or_else(|_| Outcome::Ambiguous("the connection takes no messages".to_owned()))
+    }
+
+    async fn send(&self, messages: &[Outgoing]) -> Outcome {
         let Some((last, rest)) = messages.split_last() else {
             return Outcome::Refused("an empty batch".to_owned());
         };

@@ -270,7 +270,7 @@ impl Committer {
     /// guard lets just one of them in. After some times it is taken to be too large for an answer.
     fn unanswered(&mut self, mut batch: Batch) -> Vec<Action> {
         batch.unanswered += 1;
-        if batch.unanswered % UNANSWERED_AT_MOST == 0 && (batch.parts.len() > 1 || self.shrink(&batch)) {
+        if batch.unanswered.is_multiple_of(UNANSWERED_AT_MOST) && (batch.parts.len() > 1 || self.shrink(&batch)) {
             self.split(batch);
             return Vec::new();
         }

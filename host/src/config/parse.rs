@@ -21,17 +21,23 @@ use crate::subject::{Name, Subjects};
 pub enum Error {
     #[error("cannot read {path}: {cause}")]
     Unreadable { path: PathBuf, cause: std::io::Error },
-    #[error("{path}:{line}:{column}: {message}")]
-    Bad {
-        path: String,
-        line: usize,
-        column: usize,
-        message: String,
-        #[source_code]
-        source_code: NamedSource<String>,
-        #[label("here")]
-        at: SourceSpan,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Bad(Box<Bad>),
+}
+
+/// What does not fit, and where.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{path}:{line}:{column}: {message}")]
+pub struct Bad {
+    path: String,
+    line: usize,
+    column: usize,
+    message: String,
+    #[source_code]
+    text: NamedSource<String>,
+    #[label("here")]
+    at: SourceSpan,
 }
 
 /// The file as written.
@@ -134,14 +140,14 @@ fn bad(text: &str, path: &Path, Finding { at, message }: &Finding) -> Error {
     let before = text.get(..at.start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let path = path.display().to_string();
-    Error::Bad {
+    Error::Bad(Box::new(Bad {
         line: before.matches('\n').count() + 1,
         column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
         message: message.clone(),
-        source_code: NamedSource::new(&path, text.to_owned()),
+        text: NamedSource::new(&path, text.to_owned()),
         at: (at.start, at.len()).into(),
         path,
-    }
+    }))
 }
 
 fn meant(file: File, folder: &Path) -> Result<Config, Finding> {

@@ -81,7 +81,7 @@ impl Plugin {
     }
 
     /// Makes an instance that reads `views`. If that fails, the views come back with the failure.
-    pub fn instantiate(&self, setting: &Setting, views: LaneViews) -> Result<Instance, (Failure, LaneViews)> {
+    pub fn instantiate(&self, setting: &Setting, views: LaneViews) -> Result<Instance, Box<(Failure, LaneViews)>> {
         let mut store = Store::new(&self.engine.0, State::new(setting.clone(), views));
         store.limiter(|state| &mut state.limits);
         let ticks = ticks(setting.limits.deadline);
@@ -90,7 +90,7 @@ impl Plugin {
             Ok(export) => Ok(Instance { store, export, ticks, deadline: setting.limits.deadline }),
             Err(error) => {
                 let failure = failure_of(&error, setting.limits.deadline);
-                Err((failure, store.into_data().views))
+                Err(Box::new((failure, store.into_data().views)))
             }
         }
     }

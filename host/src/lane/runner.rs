@@ -49,7 +49,8 @@ impl Runner {
         }
         let mut instance = match self.job.plugin.instantiate(&self.job.setting, views) {
             Ok(instance) => instance,
-            Err((failure, views)) => {
+            Err(stopped) => {
+                let (failure, views) = *stopped;
                 self.views = Some(views);
                 return (steps, Ran { done: 0, failure: Some(failure) });
             }

@@ -52,10 +52,11 @@ pub async fn run(
             Some(Ok(Item::Message(message))) => {
                 covered = message.message.sequence;
                 let decoded = Decoded::new(&name, message.message);
-                if let Some((_, delivery)) = decoded.route(&routing).filter(|(lane, _)| *lane == id.lane) {
-                    if inputs.send(Input::Delivery(Arc::new(delivery))).await.is_err() {
-                        return;
-                    }
+                let own = decoded.route(&routing).filter(|(lane, _)| *lane == id.lane);
+                if let Some((_, delivery)) = own
+                    && inputs.send(Input::Delivery(Arc::new(delivery))).await.is_err()
+                {
+                    return;
                 }
                 message.pending
             }

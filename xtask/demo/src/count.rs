@@ -41,7 +41,7 @@ fn tally(tally: &mut Tally, line: &Line, price: i128) {
     let sold_at = line.sold_at();
     tally.lines += 1;
     tally.units += line.quantity;
-    tally.revenue += i128::from(line.quantity) * price;
+    tally.revenue_millionths += i128::from(line.quantity) * price;
     if tally.first.is_empty() || sold_at < tally.first {
         tally.first.clone_from(&sold_at);
     }

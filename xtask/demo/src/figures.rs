@@ -27,8 +27,7 @@ pub struct Figures {
 pub struct Tally {
     pub lines: u64,
     pub units: i64,
-    /// In millionths.
-    pub revenue: i128,
+    pub revenue_millionths: i128,
     pub first: String,
     pub last: String,
 }

@@ -19,7 +19,8 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{
-    app::{self, Checkpoint, MODULES, PATIENCE},
+    app::{self, Checkpoint, MODULES},
+    catch_up::PATIENCE,
     data::Item,
     progress::Progress,
     read,

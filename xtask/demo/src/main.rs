@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "a tool for developers may end with a panic")]
 
 mod app;
+mod catch_up;
 mod count;
 mod data;
 mod figures;
@@ -65,7 +66,7 @@ struct Outcome {
 async fn main() -> ExitCode {
     let outcome = run(Command::parse().options).await;
     outcome.unwrap_or_else(|error| {
-        println!("error: {error:#}");
+        println!("error: {}", supervise::explain(&error));
         FAILED.into()
     })
 }
@@ -77,18 +78,32 @@ async fn run(options: Options) -> Result<ExitCode> {
     if options.check_only {
         return keep::check_again(&folder, &data).await;
     }
-    tokio::select! {
+    let mut demo = tokio::select! {
         biased;
-        outcome = story(&options, &folder, &data) => outcome,
+        outcome = story(&options, &folder, &data) => outcome?,
         outcome = supervise::interrupted() => {
             outcome?;
             println!("\nInterrupted. Run the same command again to go on.");
-            Ok(INTERRUPTED.into())
+            return Ok(INTERRUPTED.into());
         }
+    };
+    if options.keep {
+        println!("{}", keep::invitation(&demo.server, &demo.folder)?);
+        supervise::while_running(&mut demo.host, supervise::interrupted()).await?;
     }
+    demo.host.terminate().await?;
+    Ok(demo.code)
 }
 
-async fn story(options: &Options, folder: &Path, data: &Data) -> Result<ExitCode> {
+/// A demo that has come to its end, and still runs.
+struct Demo {
+    code: ExitCode,
+    host: Host,
+    server: Server,
+    folder: Folder,
+}
+
+async fn story(options: &Options, folder: &Path, data: &Data) -> Result<Demo> {
     let (counted, messages) = count::count(data)?;
     let folder = Folder::take(folder)?;
     begin(&folder, data, options.fresh)?;
@@ -108,13 +123,7 @@ async fn story(options: &Options, folder: &Path, data: &Data) -> Result<ExitCode
     let (text, code) = report::verdict(&outcome.figures, &counted);
     println!("{text}");
     folder.write(&note(true))?;
-
-    if options.keep {
-        println!("{}", keep::invitation(&server, &folder)?);
-        supervise::while_running(&mut host, supervise::interrupted()).await?;
-    }
-    host.terminate().await?;
-    Ok(code)
+    Ok(Demo { code, host, server, folder })
 }
 
 /// Clears the folder, unless an interrupted demo of the same data stands in it.
@@ -144,14 +153,14 @@ async fn publish(retail: &mut Retail, data: &Data, last: u64) -> Result<()> {
 
 /// Lets the host catch up, measures the steady phase with the lines that are left, and reads what came of it.
 async fn work(client: &Client, retail: &mut Retail, data: &Data) -> Result<Outcome> {
-    let (covered, last) = (app::lowest_covered(client).await?, retail.last());
+    let (covered, last) = (catch_up::lowest_covered(client).await?, retail.last());
     let mut progress = Progress::new("catch up", covered.min(last), last);
-    app::catch_up(client, last, |covered| progress.at(covered)).await?;
-    let rate = Some(progress.done()).filter(|_| covered < last);
+    let busy = catch_up::catch_up(client, last, |covered| progress.at(covered)).await?;
+    let rate = busy.map(|busy| progress.done_in(busy));
 
     let rest: Vec<_> = data.items()?.skip(usize::try_from(last)?).collect::<Result<_>>()?;
     let latency = latency::measure(client, retail, &rest).await?;
-    app::catch_up(client, retail.last(), |_| ()).await?;
+    catch_up::catch_up(client, retail.last(), |_| ()).await?;
     let (figures, dead) = stored::read(client).await?;
     Ok(Outcome { figures, dead, rate, latency })
 }

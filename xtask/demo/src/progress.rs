@@ -1,12 +1,15 @@
 //! Shows how a long step goes on: a bar with rate and time left, or now and then a line where there is no terminal.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use super::money::thousands;
 
-const STYLE: &str = "{msg:<22} {wide_bar:.cyan/dim} {human_pos}/{human_len}  {per_sec}  {eta} left";
+const STYLE: &str = "{msg:<22} {wide_bar:.cyan/dim} {human_pos}/{human_len}  {rate}/s  {eta} left";
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// The progress of one step.
@@ -23,6 +26,10 @@ impl Progress {
     /// Begins a step that stands at `first` of `total`.
     pub fn new(title: &'static str, first: u64, total: u64) -> Self {
         let style = ProgressStyle::with_template(STYLE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            // A bar that cannot be written is no reason to stop.
+            write!(out, "{}", thousands(state.per_sec() as u64)).ok();
+        });
         let bar = ProgressBar::new(total).with_style(style).with_message(title).with_position(first);
         bar.reset_eta();
         let now = Instant::now();
@@ -38,10 +45,16 @@ impl Progress {
         }
     }
 
-    /// Ends the step with a line on what it came to, and says how many lines a second that was.
-    pub fn done(self) -> u64 {
+    /// Ends the step with a line on what it came to.
+    pub fn done(self) {
+        let elapsed = self.begin.elapsed();
+        self.done_in(elapsed);
+    }
+
+    /// The same for a step that was at work only for so long; says how many lines a second that was.
+    pub fn done_in(self, time: Duration) -> u64 {
         self.bar.finish_and_clear();
-        let (lines, seconds) = (self.total - self.first, self.begin.elapsed().as_secs_f64());
+        let (lines, seconds) = (self.total - self.first, time.as_secs_f64());
         let rate = (lines as f64 / seconds) as u64;
         println!("{:<22} {} lines in {seconds:.1} s, {}/s", self.title, thousands(lines), thousands(rate));
         rate

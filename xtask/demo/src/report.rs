@@ -48,7 +48,7 @@ pub fn verdict(stored: &Figures, counted: &Figures) -> (String, ExitCode) {
         );
         return (text, ExitCode::SUCCESS);
     }
-    let mut text = format!("\nThe independent count of the same file differs in {} points:", differences.len());
+    let mut text = format!("\nDifferences from the independent count of the same file: {}", differences.len());
     for difference in differences.iter().take(SHOWN) {
         text += &format!("\n  {difference}");
     }
@@ -61,13 +61,13 @@ pub fn verdict(stored: &Figures, counted: &Figures) -> (String, ExitCode) {
 /// The ten with the highest revenue; lines without a customer are no customer.
 fn ranking(title: &str, heading: &'static str, tallies: &BTreeMap<String, Tally>) -> String {
     let mut ranked: Vec<_> = tallies.iter().filter(|(key, _)| *key != ANONYMOUS).collect();
-    ranked.sort_by_key(|(_, tally)| Reverse(tally.revenue));
+    ranked.sort_by_key(|(_, tally)| Reverse(tally.revenue_millionths));
     let title = format!("{title}: top {} of {}", ranked.len().min(10), thousands(ranked.len()));
     ranked.truncate(10);
     ranked.extend(tallies.get_key_value(ANONYMOUS));
     let rows = ranked.into_iter().map(|(key, tally)| {
-        let Tally { lines, units, revenue, first, last } = tally;
-        [key.clone(), thousands(lines), thousands(units), money::show(*revenue), minute(first), minute(last)]
+        let Tally { lines, units, revenue_millionths, first, last } = tally;
+        [key.clone(), thousands(lines), thousands(units), money::show(*revenue_millionths), minute(first), minute(last)]
     });
     let columns =
         [Text(heading), Number("lines"), Number("units"), Number("revenue"), Text("first sale"), Text("last sale")];

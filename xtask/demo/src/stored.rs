@@ -103,7 +103,7 @@ fn add(figures: &mut Figures, event: &Message) -> Result<()> {
 async fn tallies(bucket: &Store, name: &str) -> Result<BTreeMap<String, Tally>> {
     let tally = |(key, value): (String, Bytes)| {
         let Sums { lines, units, revenue, first, last } = parse(&value)?;
-        Ok((key, Tally { lines, units, revenue: money::parse(&revenue)?, first, last }))
+        Ok((key, Tally { lines, units, revenue_millionths: money::parse(&revenue)?, first, last }))
     };
     read::view(bucket, name).await?.into_iter().map(tally).collect()
 }

@@ -19,7 +19,7 @@ pub async fn while_running<T>(host: &mut Host, work: impl Future<Output = Result
         outcome = work => outcome,
         error = ended(host) => Err(error),
     };
-    outcome.map_err(|error| anyhow!("{error:#}\n\nThe host's log ends with:\n{}", tail(host)))
+    outcome.map_err(|error| anyhow!("{}\n\nThe host's log ends with:\n{}", explain(&error), tail(host)))
 }
 
 /// Waits for Ctrl-C, or another signal that asks to end.
@@ -32,6 +32,17 @@ pub async fn interrupted() -> Result<()> {
         _ = hang_up.recv() => (),
     }
     Ok(())
+}
+
+/// An error with its causes, each said once.
+pub fn explain(error: &Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 async fn ended(host: &mut Host) -> Error {

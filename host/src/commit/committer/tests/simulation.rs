@@ -1,0 +1,470 @@
+//! The committer with real lanes and real views against a model of a stream that answers wrongly, late or not at all.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::*;
+use crate::commit::checkpoint::NEVER_WRITTEN;
+use crate::effects::Grants;
+use crate::lane::views::{Fetch, Views};
+use crate::lane::{Input, Lane as Spine, Ran, Slice, Step, Verdict};
+use crate::policy::Failure;
+
+const LANES: u16 = 4;
+const INPUTS: u64 = 30;
+/// Small, so that lanes share batches in many ways.
+const BOUNDS: Bounds = Bounds { batch_messages: 14, ..ROOMY };
+/// An event that the server never takes.
+const POISON: &[u8] = b"poison";
+
+/// What becomes of an input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// It counts up, replaces a value and emits an event.
+    Counts,
+    /// It has no effects.
+    Silent,
+    /// The guest gives it up.
+    Rejected,
+    /// The server refuses its effects.
+    Poisonous,
+}
+
+fn kind(sequence: u64) -> Kind {
+    match (sequence % 4, sequence % 13, sequence % 17) {
+        (0, ..) => Kind::Silent,
+        (_, 6, _) => Kind::Rejected,
+        (_, _, 5) => Kind::Poisonous,
+        _ => Kind::Counts,
+    }
+}
+
+/// The inputs of a lane: the stream's messages go to the lanes in turn.
+fn inputs(lane: u16) -> impl Iterator<Item = u64> {
+    (0..INPUTS).map(move |at| at * u64::from(LANES) + u64::from(lane) + 1)
+}
+
+fn subjects() -> Subjects {
+    Subjects::new(&"shop".parse().unwrap())
+}
+
+fn view_key(lane: u16, key: &str) -> Arc<str> {
+    subjects().view_value(&"v".parse().unwrap(), FIRST_GENERATION, &format!("{lane}-{key}")).into()
+}
+
+/// The key that an input counts.
+fn counter(sequence: u64) -> String {
+    format!("count-{}", sequence % 3)
+}
+
+/// The app stream, as far as a commit sees it.
+#[derive(Default)]
+struct Stream {
+    last: u64,
+    /// What was stored on each subject. Nothing is forgotten, so that a replica can answer with what was.
+    subjects: HashMap<Arc<str>, Vec<Stored<Outgoing>>>,
+    /// The subjects of events and dead letters, in order.
+    log: Vec<Arc<str>>,
+    reads: usize,
+}
+
+impl Stream {
+    fn revision(&self, subject: &str) -> Sequence {
+        self.subjects.get(subject).and_then(|stored| stored.last()).map_or(NEVER_WRITTEN, |stored| stored.revision)
+    }
+
+    /// Stores all of a batch or nothing.
+    fn store(&mut self, batch: &[Outgoing]) -> Outcome {
+        assert!(batch.len() <= BOUNDS.batch_messages, "{} messages", batch.len());
+        let mut written = HashSet::new();
+        let mut guards_hold = true;
+        for message in batch {
+            let header = |wanted| message.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+            let again = !written.insert(&message.subject);
+            assert!(!again || (header("Nats-Rollup").is_none() && header(GUARD).is_none()), "{}", message.subject);
+            guards_hold &= header(GUARD).is_none_or(|guard| *guard == self.revision(&message.subject).to_string());
+        }
+        if batch.iter().any(|message| message.payload == POISON) {
+            return Outcome::Refused("poison".to_owned());
+        }
+        if !guards_hold {
+            return Outcome::GuardRejected;
+        }
+        for message in batch {
+            self.last += 1;
+            let stored = Stored { value: message.clone(), revision: Sequence(self.last) };
+            self.subjects.entry(message.subject.clone()).or_default().push(stored);
+            if !message.headers.iter().any(|(name, _)| name == "Nats-Rollup") {
+                self.log.push(message.subject.clone());
+            }
+        }
+        Outcome::Committed(Sequence(self.last))
+    }
+
+    fn value(&self, subject: &str) -> Option<&Bytes> {
+        Some(&self.subjects.get(subject)?.last()?.value.payload)
+    }
+
+    fn number(&self, subject: &str) -> u64 {
+        self.value(subject).map_or(0, number)
+    }
+
+    fn checkpoint(&self, lane: u16) -> Stored<Checkpoint> {
+        let subject = subjects().checkpoint(&id(lane).module, FIRST_GENERATION, lane);
+        let value = self.value(&subject).map_or(checkpoint(0, 0), |json| serde_json::from_slice(json).unwrap());
+        Stored { value, revision: self.revision(&subject) }
+    }
+
+    /// Reads as a direct get does: every third answer of a replica is an old one.
+    fn read(&mut self, subject: &str, from_leader: bool) -> Stored<Option<Bytes>> {
+        self.reads += 1;
+        let stored = self.subjects.get(subject).map_or(&[][..], Vec::as_slice);
+        let is_old = !from_leader && self.reads % 3 == 0;
+        match stored.iter().nth_back(usize::from(is_old)) {
+            Some(Stored { value, revision }) => Stored { value: Some(value.payload.clone()), revision: *revision },
+            None => Stored { value: None, revision: NEVER_WRITTEN },
+        }
+    }
+
+    /// All effects of a lane's inputs are stored up to its checkpoint, once, in order, and none beyond.
+    fn audit(&self, lane: u16) {
+        let covered = self.checkpoint(lane).value.covered.0;
+        let done = || inputs(lane).filter(|input| *input <= covered);
+        let expected: Vec<String> = done().filter_map(|input| tag(lane, input)).collect();
+        let of_lane = format!(".m.{lane}.");
+        let found: Vec<_> = self.log.iter().map(AsRef::as_ref).filter(|subject| subject.contains(&of_lane)).collect();
+        assert_eq!(found, expected, "covered {covered}");
+        let counted = || done().filter(|input| kind(*input) == Kind::Counts);
+        for key in 0..3 {
+            let expected = counted().filter(|input| input % 3 == key).count() as u64;
+            assert_eq!(self.number(&view_key(lane, &counter(key))), expected, "covered {covered}");
+        }
+        assert_eq!(self.number(&view_key(lane, "latest")), counted().last().unwrap_or(0), "covered {covered}");
+    }
+}
+
+fn number(value: &Bytes) -> u64 {
+    std::str::from_utf8(value).unwrap().parse().unwrap()
+}
+
+/// The subject that tells that an input is done.
+fn tag(lane: u16, input: u64) -> Option<String> {
+    match kind(input) {
+        Kind::Silent => None,
+        Kind::Counts => Some(format!("pelton.shop.events.m.{lane}.{input}")),
+        Kind::Rejected | Kind::Poisonous => Some(dead_letter(lane, input)),
+    }
+}
+
+fn dead_letter(lane: u16, input: u64) -> String {
+    subjects().dead_letter(&id(lane).module, lane, input)
+}
+
+/// A lane as one owner runs it.
+struct Member {
+    lane: u16,
+    spine: Spine,
+    views: Views,
+    /// The inputs that its reader has not handed it yet.
+    unread: Vec<u64>,
+    /// What the slice that runs will give.
+    running: Option<(Vec<Done>, Ran)>,
+}
+
+impl Member {
+    fn read(&mut self, count: usize) {
+        for input in self.unread.drain(..count.min(self.unread.len())) {
+            self.spine.offer(Input::Delivery(delivery(input)));
+        }
+    }
+
+    /// Tells the lane that there is nothing for it up to its next input.
+    fn cover(&mut self) {
+        let next = self.unread.first().copied().unwrap_or(INPUTS * u64::from(LANES) + 1);
+        let mark = Mark { sequence: Sequence(next - 1), fingerprint: None };
+        self.spine.offer(Input::Covered(mark));
+    }
+
+    /// Takes one step: begins a slice, or ends it. Gives what the committer is to be handed.
+    fn turn(&mut self, now: Instant) -> Vec<Done> {
+        if let Some((mut steps, ran)) = self.running.take() {
+            return match self.spine.ran(&ran, now) {
+                Verdict::Drop => Vec::new(),
+                Verdict::Keep(given_up) => {
+                    steps.extend(given_up.map(|given_up| self.give_up(&given_up.input)));
+                    steps
+                }
+            };
+        }
+        match self.spine.step(now) {
+            Step::Run(slice) => {
+                self.running = Some(self.run(&slice));
+                Vec::new()
+            }
+            Step::Cover(mark) => vec![Done::nothing(Covers::Read(mark))],
+            Step::Until(_) | Step::Wait => Vec::new(),
+        }
+    }
+
+    fn run(&mut self, slice: &Slice) -> (Vec<Done>, Ran) {
+        if slice.fresh {
+            self.views.forget();
+        }
+        let mut steps = Vec::new();
+        for input in &slice.inputs {
+            let is_condemned = slice.condemned.as_ref().is_some_and(|(sequence, _)| *sequence == input.sequence());
+            match kind(input.sequence().0) {
+                _ if is_condemned => steps.push(self.give_up(input)),
+                Kind::Silent => steps.push(Done::nothing(Covers::Input(input.clone()))),
+                Kind::Counts => steps.push(self.count(input, &[])),
+                Kind::Poisonous => steps.push(self.count(input, POISON)),
+                Kind::Rejected => {
+                    let ran = Ran { done: steps.len(), failure: Some(Failure::Reject("no".to_owned())) };
+                    return (steps, ran);
+                }
+            }
+        }
+        let done = steps.len();
+        (steps, Ran { done, failure: None })
+    }
+
+    fn count(&mut self, input: &Arc<Delivery>, payload: &'static [u8]) -> Done {
+        let (lane, sequence) = (self.lane, input.sequence().0);
+        let key = counter(sequence);
+        let counted = self.views.get("v", &format!("{lane}-{key}"), "").unwrap();
+        let counted = counted.as_ref().map_or(0, number) + 1;
+        let write = |key: &str, value: u64| CheckedWrite {
+            subject: view_key(lane, key),
+            value: Some(value.to_string().into()),
+        };
+        let writes = vec![self.views.put(write(&key, counted)), self.views.put(write("latest", sequence))];
+        let payload = Bytes::from_static(payload);
+        let event = Outgoing { payload, ..outgoing(format!("pelton.shop.events.m.{lane}.{sequence}")) };
+        Done { events: vec![event], writes, ..Done::nothing(Covers::Input(input.clone())) }
+    }
+
+    fn give_up(&self, input: &Arc<Delivery>) -> Done {
+        let letter = outgoing(dead_letter(self.lane, input.sequence().0));
+        Done { dead_letter: Some(letter), ..Done::nothing(Covers::Input(input.clone())) }
+    }
+}
+
+/// What happens to a batch on its way.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    /// It arrives, and so does the answer.
+    Answered,
+    /// It arrives; the answer does not.
+    Unanswered,
+    /// It is lost.
+    Lost,
+    /// It may arrive later.
+    Late,
+    /// The server cannot store at present.
+    Unavailable,
+}
+
+/// What may happen.
+#[derive(Clone, Debug)]
+enum Op {
+    Read(u16, usize),
+    Cover(u16),
+    Turn(u16),
+    /// The committer sends a batch, or sends one again.
+    Send(Fate),
+    /// A batch arrives that was thought lost.
+    Arrive(Index),
+    /// Another host takes a lane over, and ends.
+    TakeOver(u16),
+    /// Somebody writes a value of a lane anew, so that a guard breaks.
+    Meddle(u16, u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let fate = prop_oneof![
+        5 => Just(Fate::Answered),
+        1 => Just(Fate::Unanswered),
+        1 => Just(Fate::Lost),
+        1 => Just(Fate::Late),
+        1 => Just(Fate::Unavailable),
+    ];
+    prop_oneof![
+        6 => (0..LANES, 1..8_usize).prop_map(|(lane, count)| Op::Read(lane, count)),
+        1 => (0..LANES).prop_map(Op::Cover),
+        12 => (0..LANES).prop_map(Op::Turn),
+        8 => fate.prop_map(Op::Send),
+        1 => any::<Index>().prop_map(Op::Arrive),
+        1 => (0..LANES).prop_map(Op::TakeOver),
+        1 => (0..LANES, 0..3_u64).prop_map(|(lane, key)| Op::Meddle(lane, key)),
+    ]
+}
+
+struct World {
+    stream: Arc<Mutex<Stream>>,
+    committer: Committer,
+    members: Vec<Member>,
+    /// Batches that may arrive later.
+    late: Vec<Vec<Outgoing>>,
+    now: Instant,
+}
+
+impl World {
+    fn new() -> Self {
+        let committer = Committer::new(subjects(), BOUNDS);
+        let (stream, members, late) = (Arc::default(), Vec::new(), Vec::new());
+        let mut world = Self { stream, committer, members, late, now: Instant::now() };
+        for lane in 0..LANES {
+            let member = world.own(lane);
+            world.members.push(member);
+        }
+        world
+    }
+
+    /// Takes a lane over, as its first owner or the next.
+    fn own(&mut self, lane: u16) -> Member {
+        let owned = self.take_over(lane);
+        let covered = owned.value.covered;
+        let stream = self.stream.clone();
+        let fetch: Fetch = Arc::new(move |subject, from_leader| Ok(stream.lock().unwrap().read(subject, from_leader)));
+        let grants = Grants { views: ["v".parse().unwrap()].into(), ..Grants::default() };
+        let is_new = owned.value.epoch == 1;
+        self.committer.attach(id(lane), owned);
+        Member {
+            lane,
+            spine: Spine::new(covered, 3),
+            views: Views::new(subjects(), Arc::new(grants), fetch, is_new),
+            unread: inputs(lane).collect(),
+            running: None,
+        }
+    }
+
+    /// Writes the next epoch of a lane's checkpoint.
+    fn take_over(&self, lane: u16) -> Stored<Checkpoint> {
+        let mut stream = self.stream.lock().unwrap();
+        let Stored { value, revision } = stream.checkpoint(lane);
+        let subject = subjects().checkpoint(&id(lane).module, FIRST_GENERATION, lane).into();
+        let outcome = stream.store(&[checkpoint_message(&subject, &value.taken_over(), revision)]);
+        assert!(matches!(outcome, Outcome::Committed(_)));
+        stream.checkpoint(lane)
+    }
+
+    fn member(&mut self, lane: u16) -> &mut Member {
+        &mut self.members[usize::from(lane)]
+    }
+
+    fn apply(&mut self, op: &Op) {
+        let before = self.stream.lock().unwrap().last;
+        match op {
+            Op::Read(lane, count) => self.member(*lane).read(*count),
+            Op::Cover(lane) => self.member(*lane).cover(),
+            Op::Turn(lane) => self.turn(*lane),
+            Op::Send(fate) => self.send(*fate),
+            Op::Arrive(at) if !self.late.is_empty() => {
+                let batch = self.late.swap_remove(at.index(self.late.len()));
+                self.stream.lock().unwrap().store(&batch);
+            }
+            Op::Arrive(_) => {}
+            Op::TakeOver(lane) => drop(self.take_over(*lane)),
+            Op::Meddle(lane, key) => self.meddle(&view_key(*lane, &counter(*key))),
+        }
+        let stream = self.stream.lock().unwrap();
+        if stream.last > before {
+            (0..LANES).for_each(|lane| stream.audit(lane));
+        }
+    }
+
+    fn turn(&mut self, lane: u16) {
+        self.now += Duration::from_secs(1);
+        let now = self.now;
+        let member = self.member(lane);
+        let (steps, incarnation) = (member.turn(now), member.spine.incarnation());
+        if !steps.is_empty() {
+            self.committer.submit(&id(lane), incarnation, steps);
+        }
+    }
+
+    fn meddle(&self, subject: &Arc<str>) {
+        let mut stream = self.stream.lock().unwrap();
+        if let Some(value) = stream.value(subject).cloned() {
+            let revision = stream.revision(subject);
+            stream.store(&[replacing(subject, value.to_vec(), revision)]);
+        }
+    }
+
+    fn send(&mut self, fate: Fate) {
+        let batch = match self.committer.next_batch() {
+            Some(batch) => Some(batch),
+            None => self.committer.resend(),
+        };
+        let Some(batch) = batch else { return };
+        let outcome = match fate {
+            Fate::Answered => self.stream.lock().unwrap().store(batch),
+            Fate::Unanswered => {
+                self.stream.lock().unwrap().store(batch);
+                ambiguous()
+            }
+            Fate::Lost => ambiguous(),
+            Fate::Late => {
+                self.late.push(batch.to_vec());
+                ambiguous()
+            }
+            Fate::Unavailable => Outcome::Unavailable("no leader".to_owned()),
+        };
+        let actions = self.committer.resolve(outcome);
+        self.act(actions);
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Committed { lane, covered } => self.member(lane.lane).spine.committed(covered),
+                Action::Check(lane) => {
+                    let stored = self.stream.lock().unwrap().checkpoint(lane.lane);
+                    let actions = self.committer.checked(Some(stored));
+                    self.act(actions);
+                }
+                Action::Resend(_) => {}
+                Action::Reset { lane, incarnation, covered, condemned } => {
+                    self.member(lane.lane).spine.reset(incarnation, covered, condemned);
+                }
+                Action::Lost { lane, .. } => *self.member(lane.lane) = self.own(lane.lane),
+                Action::Halt { lane, reason } => panic!("{lane} halts: {reason}"),
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let stream = self.stream.lock().unwrap();
+        (0..LANES).all(|lane| stream.checkpoint(lane).value.covered.0 >= inputs(lane).last().unwrap())
+    }
+}
+
+proptest! {
+    /// Whatever gets lost, comes late or is taken away: effects are stored with the checkpoint that covers them, once
+    /// and in order, and in the end all are.
+    #[test]
+    fn effects_are_stored_exactly_once_and_in_order(ops in prop::collection::vec(op(), 0..250)) {
+        let mut world = World::new();
+        ops.iter().for_each(|op| world.apply(op));
+        for _ in 0..2_000 {
+            if world.is_done() {
+                break;
+            }
+            for lane in 0..LANES {
+                world.apply(&Op::Read(lane, 9));
+                world.apply(&Op::Turn(lane));
+            }
+            world.apply(&Op::Send(Fate::Answered));
+        }
+        prop_assert!(world.is_done(), "inputs were lost, or wait for ever");
+        // What was on its way all the time changes nothing.
+        while let Some(batch) = world.late.pop() {
+            let outcome = world.stream.lock().unwrap().store(&batch);
+            prop_assert!(!matches!(outcome, Outcome::Committed(_)));
+        }
+    }
+}
