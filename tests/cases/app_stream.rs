@@ -12,6 +12,9 @@ use pelton_tests::{App, SOON};
 
 use crate::{identity::copy_folder, probe};
 
+/// Gives a stream a setting that it must not have.
+type Spoil = fn(&mut Config);
+
 /// Runs the host, which must refuse, and gives its log.
 async fn refusal(app: &App, name: &str) -> Result<String> {
     let mut host = app.host_called(name)?;
@@ -77,7 +80,7 @@ async fn an_app_stream_restored_from_an_older_copy_is_refused() -> Result<()> {
 async fn an_app_stream_with_limits_that_would_eat_checkpoints_is_refused_by_name() -> Result<()> {
     let app = app().await?;
     let good = app.jetstream().get_stream("KV_demo").await?.cached_info().config.clone();
-    let spoilt: [(&str, fn(&mut Config)); 4] = [
+    let spoilt: [(&str, Spoil); 4] = [
         ("max_age", |c| c.max_age = Duration::from_secs(3_600)),
         ("max_msgs", |c| c.max_messages = 1_000_000),
         ("max_bytes", |c| c.max_bytes = 1 << 30),

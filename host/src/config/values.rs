@@ -58,7 +58,10 @@ impl<'de> Deserialize<'de> for From {
                 match (text, OffsetDateTime::parse(text, &Rfc3339)) {
                     ("first", _) => Ok(From::First),
                     ("new", _) => Ok(From::New),
-                    (_, Ok(time)) => Ok(From::Time(time)),
+                    (_, Ok(time)) if u64::try_from(time.unix_timestamp_nanos()).is_ok_and(|ns| ns < u64::MAX / 2) => {
+                        Ok(From::Time(time))
+                    }
+                    (_, Ok(_)) => Err(E::custom("the server counts time from 1970 to 2262")),
                     _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
                 }
             }
@@ -74,7 +77,7 @@ impl<'de> Deserialize<'de> for From {
     }
 }
 
-/// A duration like `"250ms"`, `"2s"` or `"1m"`.
+/// A duration like `"250ms"`, `"2s"`, `"1m"`, `"1h"` or `"30d"`.
 pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let number_ends = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -83,11 +86,13 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Dur
         (Ok(number), "ms") => Some(Duration::from_millis(number)),
         (Ok(number), "s") => Some(Duration::from_secs(number)),
         (Ok(number), "m") => Some(Duration::from_secs(number.saturating_mul(60))),
+        (Ok(number), "h") => Some(Duration::from_secs(number.saturating_mul(60 * 60))),
+        (Ok(number), "d") => Some(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
         _ => None,
     };
     match in_unit {
         Some(duration) if !duration.is_zero() => Ok(Some(duration)),
-        _ => Err(de::Error::custom(format!("{text:?} is no duration: write \"250ms\", \"2s\" or \"1m\""))),
+        _ => Err(de::Error::custom(format!("{text:?} is no duration: write \"250ms\", \"2s\", \"1m\", \"1h\" or \"30d\""))),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Store, Trap};
+use wasmtime::{Module, Store, Trap};
 
 use super::engine::{Engine, TICK};
 use super::state::State;
@@ -70,8 +70,14 @@ impl Plugin {
         let own = || path.to_owned();
         let file = std::fs::read(path).map_err(|cause| LoadError::Unreadable { path: own(), cause })?;
         let digest = format!("sha256:{:x}", Sha256::digest(&file));
-        let bytes = component_of(file).map_err(|cause| LoadError::NotWrappable { path: own(), cause })?;
         let not_wasm = |cause: wasmtime::Error| LoadError::NotWasm { path: own(), cause: format!("{cause:#}") };
+        let bytes = if is_core_module(&file) {
+            // The encoder takes a valid module for granted.
+            Module::validate(&engine.0, &file).map_err(not_wasm)?;
+            wrap(&file).map_err(|cause| LoadError::NotWrappable { path: own(), cause: format!("{cause:#}") })?
+        } else {
+            file
+        };
         let component = Component::from_binary(&engine.0, &bytes).map_err(not_wasm)?;
         let role = role_of(engine, &component, path)?;
         check_imports(engine, &component, path)?;
@@ -141,14 +147,14 @@ fn failure_of(error: &wasmtime::Error, deadline: std::time::Duration) -> Failure
     }
 }
 
-/// The component in `file`: itself, or made of the core module that plain `cargo build` gives.
-fn component_of(file: Vec<u8>) -> Result<Vec<u8>, String> {
-    let is_core_module = file.starts_with(b"\0asm\x01\0\0\0");
-    if !is_core_module {
-        return Ok(file);
-    }
-    let wrap = |file: &[u8]| wit_component::ComponentEncoder::default().validate(true).module(file)?.encode();
-    wrap(&file).map_err(|cause| format!("{cause:#}"))
+/// Whether `file` begins as a core module does, and not as a component.
+fn is_core_module(file: &[u8]) -> bool {
+    file.starts_with(b"\0asm\x01\0\0\0")
+}
+
+/// The component made of the core module that plain `cargo build` gives.
+fn wrap(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    wit_component::ComponentEncoder::default().validate(true).module(module)?.encode()
 }
 
 fn role_of(engine: &Engine, component: &Component, path: &Path) -> Result<Role, LoadError> {

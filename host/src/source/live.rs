@@ -179,24 +179,21 @@ impl Live {
             away.passed = Some(sequence);
             return;
         }
-        let (inputs, mut waited) = (lane.inputs.clone(), lane.waited);
+        let (inputs, waited, began) = (lane.inputs.clone(), lane.waited, Instant::now());
         while !self.shutdown.is_cancelled() {
-            let began = Instant::now();
-            let room = tokio::time::timeout(GLANCE, inputs.reserve()).await;
-            waited += began.elapsed();
-            match room {
+            match tokio::time::timeout(GLANCE, inputs.reserve()).await {
                 Ok(Ok(room)) => {
                     room.send(input);
                     break;
                 }
                 // The lane has ended.
                 Ok(Err(_)) => break,
-                Err(_) if waited > PATIENCE && self.others_starve() => return self.send_away(at, number, sequence),
+                Err(_) if self.holds_up(began.elapsed(), waited) => return self.send_away(at, number, sequence),
                 Err(_) => {}
             }
         }
         if let Some(lane) = self.lane_mut(at, number) {
-            lane.waited = waited;
+            lane.waited += began.elapsed();
         }
     }
 
@@ -204,11 +201,14 @@ impl Live {
         self.modules.get_mut(at)?.lanes.get_mut(&number)
     }
 
-    /// Whether no more than half of the lanes have work waiting: then it is not the whole host that is busy.
-    fn others_starve(&self) -> bool {
+    /// Whether a lane holds others up that took no input for this long, and made the reader wait for so long before: one
+    /// that stands still, while any other has nothing to do; or one that is slow, while most others have nothing to do.
+    /// When all are busy it is the host that has no more to give, and readers of their own would only cost more.
+    fn holds_up(&self, now: Duration, before: Duration) -> bool {
         let fed = || self.modules.iter().flat_map(|module| module.lanes.values()).filter(|lane| lane.away.is_none());
-        let busy = fed().filter(|lane| lane.inputs.capacity() < lane.inputs.max_capacity() / 4 * 3).count();
-        busy * 2 <= fed().count()
+        let is_busy = |lane: &&Lane| lane.inputs.capacity() < lane.inputs.max_capacity() / 4 * 3;
+        let (busy, all) = (fed().filter(is_busy).count(), fed().count());
+        (now > PATIENCE && busy < all) || (before + now > PATIENCE && busy * 2 <= all)
     }
 
     /// Has a lane catch up on a reader of its own, from the input at `sequence` on.

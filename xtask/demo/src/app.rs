@@ -14,6 +14,9 @@ pub const CANCELLATIONS: &str = "pelton.demo.events.invoices.>";
 /// The key of lines that name no customer.
 pub const ANONYMOUS: &str = "anonymous";
 
+/// Lanes of each module that reads RETAIL.
+const LANES: u64 = 4;
+
 /// A module that reads RETAIL.
 pub struct Module {
     pub name: &'static str,
@@ -26,8 +29,6 @@ impl Module {
         xxh64((self.key)(line).as_bytes(), 0) % LANES
     }
 }
-
-const LANES: u64 = 4;
 
 /// The modules that read RETAIL, with [LANES] lanes each.
 pub const MODULES: [Module; 3] = [

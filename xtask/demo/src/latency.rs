@@ -44,8 +44,11 @@ type Lane = (String, u64);
 /// Nanoseconds since 1970 by the server's clock.
 type Stamp = i128;
 
-/// Publishes `items` at the steady rate and waits until all modules have committed them.
+/// Publishes `items` at the steady rate and waits until all modules have committed them. No items, no latency.
 pub async fn measure(client: &Client, retail: &mut Retail, items: &[Item]) -> Result<Option<Latency>> {
+    if items.is_empty() {
+        return Ok(None);
+    }
     let first = retail.last() + 1;
     let inputs = inputs(first, items);
     let (checkpoints, _) = read::messages(client, app::STREAM, CHECKPOINTS, DeliverPolicy::New).await?;

@@ -39,7 +39,7 @@ impl Progress {
     /// Shows that the step has come to `position`.
     pub fn at(&mut self, position: u64) {
         self.bar.set_position(position);
-        if self.bar.is_hidden() && self.spoke.elapsed() > LINE_EVERY {
+        if position > self.first && self.bar.is_hidden() && self.spoke.elapsed() > LINE_EVERY {
             self.spoke = Instant::now();
             self.speak(position);
         }
