@@ -53,7 +53,7 @@ pub trait Payload: Sized {
 
 impl<T: DeserializeOwned> Payload for T {
     fn parse(data: Vec<u8>) -> Result<Self, Failure> {
-        json::read(|| "payload".into(), &data)
+        json::read_payload(&data)
     }
 }
 

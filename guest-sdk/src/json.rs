@@ -1,5 +1,7 @@
 //! JSON in and out, with failures that name the field.
 
+mod shape;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,6 +11,16 @@ use crate::Failure;
 /// ``payload: quantity: invalid type: string "six", expected i64 at line 1 column 31``.
 pub fn read<T: DeserializeOwned>(what: impl FnOnce() -> String, data: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(data).map_err(|error| explain::<T>(&what(), data, &error))
+}
+
+/// Reads an event's payload. Where an object is expected a list is refused: serde would take its items for the fields, in
+/// their order.
+pub fn read_payload<T: DeserializeOwned>(data: &[u8]) -> Result<T, Failure> {
+    let is_list = data.trim_ascii_start().starts_with(b"[");
+    if is_list && shape::is_struct::<T>() {
+        return Err(Failure::reject("payload: a list, where an object is expected"));
+    }
+    read(|| "payload".to_owned(), data)
 }
 
 /// Writes `value`; fails only for what JSON cannot say, such as maps whose keys are no texts.

@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde_json::{Map, Value, value::RawValue};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::event::{Event, Message, rfc3339};
 
@@ -59,7 +59,7 @@ pub enum Error {
 /// Decodes `message` of the stream `stream`.
 pub fn decode(stream: &str, message: &Message) -> Result<Event, Error> {
     let content_type = message.header(CONTENT_TYPE).unwrap_or_default();
-    if content_type.starts_with(STRUCTURED) {
+    if strip_prefix_ignore_case(content_type, STRUCTURED).is_some() {
         decode_structured(content_type, message)
     } else if message.header("ce-specversion").is_some() {
         decode_binary(content_type, message)
@@ -80,7 +80,7 @@ fn decode_binary(content_type: &str, message: &Message) -> Result<Event, Error> 
 
 fn decode_structured(content_type: &str, message: &Message) -> Result<Event, Error> {
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if essence != "application/cloudevents+json" {
+    if !essence.eq_ignore_ascii_case("application/cloudevents+json") {
         return Err(Error::Format(content_type.to_owned()));
     }
     let json = |error: serde_json::Error| Error::Json(error.to_string());
@@ -173,7 +173,7 @@ fn event_of(
     let kind = take("type").ok_or(Error::Missing("type"))?;
     let subject = take("subject");
     let time = match take("time") {
-        Some(text) => rfc3339(OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| Error::Time(text))?),
+        Some(text) => utc(&text).ok_or(Error::Time(text))?,
         None => rfc3339(message.stored),
     };
     let correlation = take(CORRELATION).unwrap_or_else(|| id.clone());
@@ -181,6 +181,12 @@ fn event_of(
     attributes.retain(|(name, _)| !FIELDS.contains(&name.as_str()));
     sort(&mut attributes);
     Ok(Event { id, source, kind, subject, time, content_type, correlation, causation, attributes, data })
+}
+
+/// The RFC 3339 time `text` in UTC, where its year must have four digits too.
+fn utc(text: &str) -> Option<String> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+    (0..=9999).contains(&time.year()).then(|| rfc3339(time))
 }
 
 /// Guests must see the same input in the same order in every run.
@@ -207,10 +213,10 @@ pub fn encode(event: &Event) -> Vec<(String, String)> {
         push(name, value);
     }
     for (name, value) in event.attributes.iter().filter(|(name, _)| TRACE.contains(&name.as_str())) {
-        headers.push((name.clone(), percent_encode(value).into_owned()));
+        headers.push((name.clone(), percent_encode_controls(value)));
     }
     if !event.content_type.is_empty() {
-        headers.push(("Content-Type".to_owned(), percent_encode_media_type(&event.content_type)));
+        headers.push(("Content-Type".to_owned(), percent_encode_controls(&event.content_type)));
     }
     headers
 }
@@ -231,8 +237,8 @@ fn percent_encode(value: &str) -> Cow<'_, str> {
     utf8_percent_encode(value, ENCODED).into()
 }
 
-/// Media types hold spaces and quotes; only what would break a header is encoded.
-fn percent_encode_media_type(value: &str) -> String {
+/// Media types and trace state hold spaces and quotes; only what would break a header is encoded.
+fn percent_encode_controls(value: &str) -> String {
     utf8_percent_encode(value, CONTROLS).to_string()
 }
 

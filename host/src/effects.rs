@@ -1,8 +1,9 @@
 //! Checks what a guest returned and turns it into messages for the app stream. Pure; everything is hostile until here.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use uuid::Uuid;
@@ -79,8 +80,8 @@ impl Outgoing {
 pub struct Grants {
     /// The views it owns.
     pub views: BTreeSet<Name>,
-    /// The categories it may emit.
-    pub emits: BTreeSet<Name>,
+    /// The categories it may emit, and how long the server keeps their events; none is for ever.
+    pub emits: BTreeMap<Name, Option<Duration>>,
     /// Whether it has more than one lane, so that its view keys are bound to the event's key.
     pub many_lanes: bool,
 }
@@ -163,8 +164,6 @@ pub enum Violation {
     TooLarge { what: &'static str, size: usize, limit: usize },
     #[error("{0} messages for one input are over the limit of {1}")]
     TooMany(usize, usize),
-    #[error("a projector emits nothing")]
-    ProjectorEmits,
     #[error("{0:?} is an answer of a later interface version")]
     Unknown(String),
 }
@@ -276,7 +275,8 @@ fn event_message(
     (event, key, sequence): (&Event, &str, Sequence),
     index: usize,
 ) -> Result<Outgoing, Violation> {
-    let category = grants.emits.get(emitted.category.as_str()).ok_or(Violation::Category(emitted.category))?;
+    let granted = grants.emits.get_key_value(emitted.category.as_str());
+    let (category, kept) = granted.ok_or(Violation::Category(emitted.category))?;
     let entity = emitted.key.as_deref().unwrap_or(key);
     if entity.is_empty() {
         return Err(Violation::EmptyKey);
@@ -303,6 +303,7 @@ fn event_message(
     };
     let mut headers: Vec<(Cow<'static, str>, String)> =
         cloudevents::encode(&caused).into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
+    headers.extend(kept.map(|kept| (Cow::Borrowed("Nats-TTL"), format!("{}s", kept.as_secs().max(1)))));
     headers.push((Cow::Borrowed("Pelton-Input"), format!("{}:{sequence}", origin.stream)));
     Ok(Outgoing { subject: origin.subjects.event(category, entity).into(), headers, payload: caused.data })
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    build::{self, PLUGINS},
+    build::{self, GUESTS, PLUGINS},
     step::{cargo, step},
     tools,
 };
@@ -12,6 +12,7 @@ use crate::{
 pub fn run(args: &[String]) -> Result<()> {
     tools::install()?;
     build::wasm(PLUGINS)?;
+    build::wasm(GUESTS)?;
     let mut bench = cargo();
     bench.args(["bench", "--profile", "dev", "--workspace", "--bench", "throughput", "--"]);
     bench.args(args).envs(build::environment()?);

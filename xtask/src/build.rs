@@ -1,12 +1,12 @@
 //! Builds the workspace and what runs as wasm, and says where it is.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::ffi::OsString;
 
 use anyhow::Result;
 
 use crate::{
     locate,
-    step::{cargo, cargo_in, root, step},
+    step::{cargo, cargo_in, step, wasm_target},
 };
 
 /// The target that plugins are built for.
@@ -25,17 +25,12 @@ pub fn workspace() -> Result<()> {
 /// Builds one of the two workspaces for wasm.
 pub fn wasm(folder: &str) -> Result<()> {
     let mut command = cargo_in(folder);
-    command.args(["build", "--workspace", "--release", "--target", WASM, "--target-dir"]).arg(target());
+    command.args(["build", "--workspace", "--release", "--target", WASM]);
     step(&format!("build {folder} for wasm"), &mut command)
 }
 
 /// What demo, tests and benches are told about the server and the plugins to use.
 pub fn environment() -> Result<[(&'static str, OsString); 2]> {
-    let plugins = target().join(WASM).join("release");
+    let plugins = wasm_target().join(WASM).join("release");
     Ok([("PELTON_NATS_SERVER", locate::nats_server()?.into()), ("PELTON_PLUGINS", plugins.into())])
-}
-
-/// All wasm is built into one folder.
-fn target() -> PathBuf {
-    root().join("plugins/target")
 }

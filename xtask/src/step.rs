@@ -23,13 +23,8 @@ pub fn step(title: &str, command: &mut Command) -> Result<()> {
 
 /// Cargo in the main workspace.
 pub fn cargo() -> Command {
-    cargo_in("")
-}
-
-/// Cargo in the workspace that lies in `folder` below the root.
-pub fn cargo_in(folder: &str) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root().join(folder));
+    command.current_dir(root());
     // What `cargo run` tells about this tool's own package makes build scripts that look at it run again.
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
@@ -38,6 +33,18 @@ pub fn cargo_in(folder: &str) -> Command {
         }
     }
     command
+}
+
+/// Cargo in one of the workspaces for wasm, which build into one folder.
+pub fn cargo_in(folder: &str) -> Command {
+    let mut command = cargo();
+    command.current_dir(root().join(folder)).env("CARGO_TARGET_DIR", wasm_target());
+    command
+}
+
+/// Cargo's target folder of the workspaces for wasm.
+pub fn wasm_target() -> PathBuf {
+    root().join("plugins/target")
 }
 
 /// The root of the repository.

@@ -3,15 +3,20 @@
 //!
 //! One batch is in flight at a time, so no checkpoint ever has two. Whatever gathers meanwhile rides in the next one.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod build;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::commit::batch::Outcome;
 use crate::commit::checkpoint::{Checkpoint, Stored};
-use crate::commit::{Covers, Done, LaneId, Revision, Write};
+use crate::commit::{Covers, Done, LaneId, Revision};
 use crate::effects::{Bounds, Outgoing};
 use crate::event::Sequence;
 use crate::subject::{FIRST_GENERATION, Subjects};
+
+use self::build::Room;
+pub use self::build::{checkpoint_message, replacing};
 
 /// A batch ready to be sent.
 #[derive(Debug)]
@@ -363,129 +368,6 @@ impl Committer {
         }
         (!batch.parts.is_empty()).then_some(batch)
     }
-}
-
-/// Room in a batch, or what was used of it.
-#[derive(Clone, Copy, Debug)]
-struct Room {
-    messages: usize,
-    bytes: usize,
-}
-
-impl Room {
-    fn share(self, among: usize) -> Self {
-        Self { messages: self.messages / among.max(1), bytes: self.bytes / among.max(1) }
-    }
-
-    fn more(self, cost: Self) -> Self {
-        Self { messages: self.messages + cost.messages, bytes: self.bytes + cost.bytes }
-    }
-
-    fn less(self, used: Self) -> Self {
-        Self { messages: self.messages.saturating_sub(used.messages), bytes: self.bytes.saturating_sub(used.bytes) }
-    }
-
-    fn holds(self, used: Self) -> bool {
-        used.messages <= self.messages && used.bytes <= self.bytes
-    }
-}
-
-/// Room that a checkpoint takes: its subject, JSON and headers, with some to spare.
-const CHECKPOINT_BYTES: usize = 1 << 10;
-
-impl Lane {
-    /// Adds to `batch` as many steps as fit `share`, or one if it fits `room`, and the checkpoint behind them.
-    fn add_to(&self, batch: &mut Batch, id: &LaneId, share: Room, room: Room) -> Room {
-        let mut used = Room { messages: 1, bytes: CHECKPOINT_BYTES };
-        let mut writes: Vec<Write> = Vec::new();
-        let mut latest: HashMap<&Arc<str>, usize> = HashMap::new();
-        let mut steps: usize = 0;
-        for step in self.steps.iter().take(self.at_most) {
-            let with = used.more(step.cost(|subject| !latest.contains_key(subject)));
-            let alone = steps == 0 && (room.holds(with) || batch.parts.is_empty());
-            if !share.holds(with) && !alone {
-                break;
-            }
-            used = with;
-            steps += 1;
-            batch.messages.extend(step.events.iter().chain(&step.dead_letter).cloned());
-            for write in &step.writes {
-                match latest.get(&write.write.subject).and_then(|at| writes.get_mut(*at)) {
-                    Some(earlier) => earlier.coalesce(write),
-                    None => {
-                        latest.insert(&write.write.subject, writes.len());
-                        writes.push(write.clone());
-                    }
-                }
-            }
-        }
-        let Some(last) = steps.checked_sub(1).and_then(|last| self.steps.get(last)) else {
-            return Room { messages: 0, bytes: 0 };
-        };
-        let checkpoint = self.after(steps, last);
-        let first_write = batch.messages.len();
-        batch.messages.extend(writes.iter().map(Write::message));
-        let revisions = writes.into_iter().enumerate().map(|(at, write)| (first_write + at, write.revision)).collect();
-        batch.messages.push(checkpoint_message(&self.subject, &checkpoint, self.guard));
-        let checkpoint_at = batch.messages.len() - 1;
-        batch.parts.push(Part { lane: id.clone(), checkpoint, checkpoint_at, steps, revisions });
-        used
-    }
-
-    /// The checkpoint behind the first `steps` steps, the last of which is `last`.
-    fn after(&self, steps: usize, last: &Done) -> Checkpoint {
-        let mut inputs = self.steps.iter().take(steps).rev().filter_map(|step| match &step.covers {
-            Covers::Input(input) => Some(input.sequence()),
-            Covers::Read(_) => None,
-        });
-        let mark = match &last.covers {
-            Covers::Input(input) => input.mark(),
-            Covers::Read(mark) => *mark,
-        };
-        self.checkpoint.advanced(inputs.next(), mark)
-    }
-}
-
-impl Done {
-    /// What the step adds to a batch, where `is_new` tells the view keys that the batch does not write yet.
-    fn cost(&self, is_new: impl Fn(&Arc<str>) -> bool) -> Room {
-        let messages = self.events.iter().chain(&self.dead_letter).map(Outgoing::size);
-        let writes = self.writes.iter().filter(|write| is_new(&write.write.subject)).count();
-        Room {
-            messages: self.events.len() + usize::from(self.dead_letter.is_some()) + writes,
-            bytes: messages.sum::<usize>() + self.writes.iter().map(|write| write.write.size()).sum::<usize>(),
-        }
-    }
-}
-
-/// The header that makes a message, and so its batch, hold only for one revision of its subject.
-const GUARD: &str = "Nats-Expected-Last-Subject-Sequence";
-
-impl Write {
-    /// A later write to the same key takes this one's place; what either read guards both.
-    fn coalesce(&mut self, later: &Self) {
-        self.write.value.clone_from(&later.write.value);
-        self.guarded |= later.guarded;
-    }
-
-    fn message(&self) -> Outgoing {
-        let mut message = self.write.message();
-        if let Some(revision) = self.revision.get().filter(|_| self.guarded) {
-            message.headers.push((GUARD.into(), revision.to_string()));
-        }
-        message
-    }
-}
-
-/// The message that writes `checkpoint` if the last one is still at `guard`.
-pub fn checkpoint_message(subject: &Arc<str>, checkpoint: &Checkpoint, guard: Sequence) -> Outgoing {
-    replacing(subject, serde_json::to_vec(checkpoint).unwrap_or_default(), guard)
-}
-
-/// A message that replaces the last one on its subject, if that is still at `guard`.
-pub fn replacing(subject: &Arc<str>, payload: Vec<u8>, guard: Sequence) -> Outgoing {
-    let headers = vec![("Nats-Rollup".into(), "sub".to_owned()), (GUARD.into(), guard.to_string())];
-    Outgoing { subject: subject.clone(), headers, payload: payload.into() }
 }
 
 #[cfg(test)]

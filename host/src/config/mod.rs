@@ -2,8 +2,10 @@
 //!
 //! Unknown keys and bad values are errors with line and column.
 
+mod meant;
 mod parse;
 mod values;
+mod written;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

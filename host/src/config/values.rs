@@ -92,7 +92,9 @@ pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Dur
     };
     match in_unit {
         Some(duration) if !duration.is_zero() => Ok(Some(duration)),
-        _ => Err(de::Error::custom(format!("{text:?} is no duration: write \"250ms\", \"2s\", \"1m\", \"1h\" or \"30d\""))),
+        _ => Err(de::Error::custom(format!(
+            "{text:?} is no duration: write \"250ms\", \"2s\", \"1m\", \"1h\" or \"30d\""
+        ))),
     }
 }
 

@@ -18,7 +18,7 @@ fn origin() -> Origin {
 }
 
 fn grants(many_lanes: bool) -> Grants {
-    Grants { views: [name("totals")].into(), emits: [name("alerts")].into(), many_lanes }
+    Grants { views: [name("totals")].into(), emits: [(name("alerts"), None)].into(), many_lanes }
 }
 
 /// The input that causes the effects.

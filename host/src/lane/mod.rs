@@ -203,6 +203,7 @@ impl Lane {
             Decision::DeadLetter(cause) => {
                 self.attempt = 0;
                 let input = rest.pop_front()?;
+                self.ahead_bytes += input.message.payload.len();
                 self.ahead.push_back(input.clone());
                 Some(GivenUp { input, cause, attempts })
             }

@@ -288,6 +288,21 @@ fn a_lane_runs_only_so_many_bytes_ahead_of_the_commit() {
 }
 
 #[test]
+fn inputs_that_are_given_up_count_as_bytes_ahead() {
+    let mut lane = Rig::new([]);
+    for sequence in 1..=3 {
+        lane.lane.offer(large_input(sequence, AHEAD_BYTES / 2));
+    }
+    for _ in 0..2 {
+        lane.runs();
+        lane.given_up(0, reject());
+    }
+    assert!(lane.waits());
+    lane.lane.committed(Sequence(1));
+    assert_eq!(lane.runs(), [3]);
+}
+
+#[test]
 fn a_reset_makes_room_again() {
     let mut lane = Rig::new([]);
     lane.lane.offer(large_input(1, AHEAD_BYTES));

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::*;
-use crate::event::Sequence;
+use crate::event::{Message, Sequence};
 
 fn filter(text: &str) -> Filter {
     Filter::try_from(text.to_owned()).unwrap()

@@ -9,13 +9,11 @@ const FIRST: &str = "2010-12-01T08:26:00Z";
 
 #[test]
 fn the_first_line_of_a_country_begins_its_totals() {
-    given::<ByCountry>()
-        .when(line(json!({})).key("United Kingdom"))
-        .then([put(
-            "by-country",
-            "United Kingdom",
-            &json!({ "lines": 1, "units": 6, "revenue": "15.3", "first": FIRST, "last": FIRST }),
-        )]);
+    given::<ByCountry>().when(line(json!({})).key("United Kingdom")).then([put(
+        "by-country",
+        "United Kingdom",
+        &json!({ "lines": 1, "units": 6, "revenue": "15.3", "first": FIRST, "last": FIRST }),
+    )]);
 }
 
 #[test]
@@ -28,9 +26,7 @@ fn lines_and_returns_add_up() {
             "France",
             &json!({ "lines": 1, "units": 3, "revenue": "0.3", "first": FIRST, "last": FIRST }),
         )])
-        .when(
-            line(json!({ "quantity": -5, "unit_price": "0.16", "sold_at": earlier })).key("France"),
-        )
+        .when(line(json!({ "quantity": -5, "unit_price": "0.16", "sold_at": earlier })).key("France"))
         .then([put(
             "by-country",
             "France",
@@ -41,11 +37,7 @@ fn lines_and_returns_add_up() {
 #[test]
 fn countries_do_not_mix() {
     given::<ByCountry>()
-        .view(
-            "by-country",
-            "France",
-            &json!({ "lines": 9, "units": 9, "revenue": "9", "first": FIRST, "last": FIRST }),
-        )
+        .view("by-country", "France", &json!({ "lines": 9, "units": 9, "revenue": "9", "first": FIRST, "last": FIRST }))
         .when(line(json!({ "quantity": 1, "unit_price": "1" })).key("Spain"))
         .then([put(
             "by-country",
@@ -57,9 +49,7 @@ fn countries_do_not_mix() {
 #[test]
 fn damaged_lines_are_rejected_with_their_fault() {
     for (payload, fault) in DAMAGED {
-        given::<ByCountry>()
-            .when(event_raw(*payload).key("France"))
-            .then_rejects(fault);
+        given::<ByCountry>().when(event_raw(*payload).key("France")).then_rejects(fault);
     }
 }
 

@@ -25,20 +25,16 @@ fn the_lines_of_a_customer_add_up() {
 
 #[test]
 fn lines_without_a_customer_count_under_the_event_s_key() {
-    given::<ByCustomer>()
-        .when(line(json!({ "customer": null })).key("anonymous"))
-        .then([put(
-            "by-customer",
-            "anonymous",
-            &json!({ "lines": 1, "units": 6, "revenue": "15.3", "first": FIRST, "last": FIRST }),
-        )]);
+    given::<ByCustomer>().when(line(json!({ "customer": null })).key("anonymous")).then([put(
+        "by-customer",
+        "anonymous",
+        &json!({ "lines": 1, "units": 6, "revenue": "15.3", "first": FIRST, "last": FIRST }),
+    )]);
 }
 
 #[test]
 fn damaged_lines_are_rejected_with_their_fault() {
     for (payload, fault) in DAMAGED {
-        given::<ByCustomer>()
-            .when(event_raw(*payload).key("17850.0"))
-            .then_rejects(fault);
+        given::<ByCustomer>().when(event_raw(*payload).key("17850.0")).then_rejects(fault);
     }
 }

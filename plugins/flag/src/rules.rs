@@ -7,10 +7,7 @@ pub fn broken(line: &Line) -> impl Iterator<Item = &'static str> {
     let rules = [
         ("negative-price", line.unit_price < Money::ZERO),
         ("zero-price", line.unit_price == Money::ZERO),
-        (
-            "negative-quantity",
-            line.quantity < 0 && !line.is_cancellation(),
-        ),
+        ("negative-quantity", line.quantity < 0 && !line.is_cancellation()),
         ("stock-code", !begins_with_five_digits(&line.stock_code)),
     ];
     let broken = rules.into_iter().filter(|(_, is_broken)| *is_broken);

@@ -26,10 +26,7 @@ fn announced(customer: Option<&str>) -> [Expected; 2] {
         "country": "United Kingdom",
         "customer": customer,
     });
-    [
-        emit("invoices", CANCELLATION, "invoice.cancelled", &data),
-        put("cancelled", CANCELLATION, &true),
-    ]
+    [emit("invoices", CANCELLATION, "invoice.cancelled", &data), put("cancelled", CANCELLATION, &true)]
 }
 
 #[test]
@@ -48,18 +45,13 @@ fn a_cancelled_invoice_is_announced_once_however_many_lines_it_has() {
 
 #[test]
 fn a_cancelled_invoice_of_nobody_is_announced_too() {
-    given::<Flag>()
-        .when(returned(json!({ "customer": null })))
-        .then(announced(None));
+    given::<Flag>().when(returned(json!({ "customer": null }))).then(announced(None));
 }
 
 #[test]
 fn each_broken_rule_is_flagged() {
     for (changes, rules) in [
-        (
-            json!({ "unit_price": "-11062.06" }),
-            &["negative-price"][..],
-        ),
+        (json!({ "unit_price": "-11062.06" }), &["negative-price"][..]),
         (json!({ "unit_price": "0.0" }), &["zero-price"]),
         (json!({ "unit_price": "0.001" }), &[]),
         (json!({ "quantity": -1 }), &["negative-quantity"]),
@@ -82,9 +74,7 @@ fn each_broken_rule_is_flagged() {
         ),
     ] {
         let expected = rules.iter().map(|rule| flagged(rule, "536365", &changes));
-        given::<Flag>()
-            .when(line(changes.clone()).key("536365"))
-            .then(expected);
+        given::<Flag>().when(line(changes.clone()).key("536365")).then(expected);
     }
 }
 
@@ -92,35 +82,30 @@ fn each_broken_rule_is_flagged() {
 fn a_negative_quantity_is_proper_in_a_cancellation_and_other_rules_hold_there_too() {
     let changes = json!({ "quantity": -1, "unit_price": "27.50", "stock_code": "D" });
     let flag = flagged("stock-code", CANCELLATION, &changes);
-    given::<Flag>()
-        .when(returned(changes))
-        .then(announced(Some("17850.0")).into_iter().chain([flag]));
+    given::<Flag>().when(returned(changes)).then(announced(Some("17850.0")).into_iter().chain([flag]));
 }
 
 #[test]
 fn an_invoice_announced_before_is_still_flagged() {
     let changes = json!({ "quantity": -1, "unit_price": "27.50", "stock_code": "M" });
-    given::<Flag>()
-        .view("cancelled", CANCELLATION, &true)
-        .when(returned(changes.clone()))
-        .then([flagged("stock-code", CANCELLATION, &changes)]);
+    given::<Flag>().view("cancelled", CANCELLATION, &true).when(returned(changes.clone())).then([flagged(
+        "stock-code",
+        CANCELLATION,
+        &changes,
+    )]);
 }
 
 #[test]
 fn an_invoice_that_begins_with_another_letter_is_no_cancellation() {
     let changes = json!({ "invoice": "A563187", "unit_price": "-11062.06", "stock_code": "B" });
     let flags = ["negative-price", "stock-code"].map(|rule| flagged(rule, "A563187", &changes));
-    given::<Flag>()
-        .when(line(changes.clone()).key("A563187"))
-        .then(flags);
+    given::<Flag>().when(line(changes.clone()).key("A563187")).then(flags);
 }
 
 #[test]
 fn damaged_lines_are_rejected_with_their_fault() {
     for (payload, fault) in DAMAGED {
-        given::<Flag>()
-            .when(event_raw(*payload))
-            .then_rejects(fault);
+        given::<Flag>().when(event_raw(*payload)).then_rejects(fault);
     }
 }
 

@@ -37,9 +37,7 @@ impl TryFrom<String> for Money {
 
     fn try_from(text: String) -> Result<Self, String> {
         let amount = Decimal::from_str_exact(&text);
-        amount
-            .map(Self)
-            .map_err(|error| format!("{text:?} is no amount of money: {error}"))
+        amount.map(Self).map_err(|error| format!("{text:?} is no amount of money: {error}"))
     }
 }
 

@@ -26,44 +26,17 @@ pub fn line(changes: Value) -> Sample {
 pub const DAMAGED: &[(&str, &str)] = &[
     ("", "payload: EOF while parsing a value at line 1 column 0"),
     ("not JSON", "payload: expected ident at line 1 column 2"),
-    (
-        r#"{"invoice":"536365","stock_code":"851"#,
-        "payload: stock_code: EOF while parsing a string at line 1 column 37",
-    ),
-    (
-        "[]",
-        "payload: invalid length 0, expected struct Line with 8 elements",
-    ),
+    (r#"{"invoice":"536365","stock_code":"851"#, "payload: stock_code: EOF while parsing a string at line 1 column 37"),
+    ("[]", "payload: invalid length 0, expected struct Line with 8 elements"),
     (
         r#"{"invoice":"536365","stock_code":"85123A","description":"","unit_price":"2.55","country":"France","sold_at":"2010-12-01T08:26:00Z"}"#,
         "payload: missing field `quantity`",
     ),
-    (
-        r#"{"invoice":536365}"#,
-        "payload: invoice: invalid type: integer `536365`, expected a string",
-    ),
-    (
-        r#"{"quantity":"six"}"#,
-        r#"payload: quantity: invalid type: string "six", expected i64"#,
-    ),
-    (
-        r#"{"quantity":1.5}"#,
-        "payload: quantity: invalid type: floating point `1.5`, expected i64",
-    ),
-    (
-        r#"{"unit_price":"cheap"}"#,
-        r#"payload: unit_price: "cheap" is no amount of money"#,
-    ),
-    (
-        r#"{"unit_price":2.55}"#,
-        "payload: unit_price: invalid type: floating point `2.55`, expected a string",
-    ),
-    (
-        r#"{"sold_at":"yesterday"}"#,
-        r#"payload: sold_at: "yesterday" is no moment"#,
-    ),
-    (
-        r#"{"invoice":null}"#,
-        "payload: invoice: invalid type: null, expected a string",
-    ),
+    (r#"{"invoice":536365}"#, "payload: invoice: invalid type: integer `536365`, expected a string"),
+    (r#"{"quantity":"six"}"#, r#"payload: quantity: invalid type: string "six", expected i64"#),
+    (r#"{"quantity":1.5}"#, "payload: quantity: invalid type: floating point `1.5`, expected i64"),
+    (r#"{"unit_price":"cheap"}"#, r#"payload: unit_price: "cheap" is no amount of money"#),
+    (r#"{"unit_price":2.55}"#, "payload: unit_price: invalid type: floating point `2.55`, expected a string"),
+    (r#"{"sold_at":"yesterday"}"#, r#"payload: sold_at: "yesterday" is no moment"#),
+    (r#"{"invoice":null}"#, "payload: invoice: invalid type: null, expected a string"),
 ];

@@ -39,13 +39,7 @@ impl Totals {
     }
 
     fn none(moment: &Moment) -> Self {
-        Self {
-            lines: 0,
-            units: 0,
-            revenue: Money::ZERO,
-            first: moment.clone(),
-            last: moment.clone(),
-        }
+        Self { lines: 0, units: 0, revenue: Money::ZERO, first: moment.clone(), last: moment.clone() }
     }
 
     fn plus(self, line: &Line) -> Option<Self> {

@@ -18,25 +18,11 @@ fn line(quantity: i64, unit_price: &str, sold_at: &str) -> Line {
 
 #[test]
 fn money_is_what_is_exactly_written() {
-    for text in [
-        "0",
-        "0.0",
-        "2.55",
-        "-11062.06",
-        "0.001",
-        "79228162514264337593543950335",
-    ] {
+    for text in ["0", "0.0", "2.55", "-11062.06", "0.001", "79228162514264337593543950335"] {
         assert_eq!(money(text).to_string(), text);
         assert_eq!(serde_json::to_value(money(text)).unwrap(), json!(text));
     }
-    for text in [
-        "",
-        "cheap",
-        "1e5",
-        "2,55",
-        "0.00000000000000000000000000001",
-        "NaN",
-    ] {
+    for text in ["", "cheap", "1e5", "2,55", "0.00000000000000000000000000001", "NaN"] {
         assert!(Money::try_from(text.to_owned()).is_err(), "{text:?}");
     }
 }
@@ -51,11 +37,7 @@ fn sums_of_money_are_exact_and_without_trailing_zeros() {
         ("-0.0", "0", "0"),
         ("1000000000000000.01", "0.09", "1000000000000000.1"),
     ] {
-        assert_eq!(
-            money(a).plus(money(b)).unwrap().to_string(),
-            sum,
-            "{a} + {b}"
-        );
+        assert_eq!(money(a).plus(money(b)).unwrap().to_string(), sum, "{a} + {b}");
     }
     let most = money("79228162514264337593543950335");
     assert_eq!(most.plus(most), None);
@@ -90,9 +72,7 @@ fn totals_span_the_earliest_and_the_latest_line() {
         line(1, "0", "2010-12-03T00:00:00Z"),
         line(1, "-0.20", "2010-12-02T12:00:00Z"),
     ];
-    let totals = lines
-        .iter()
-        .try_fold(None, |before, line| Totals::add(before, line).map(Some));
+    let totals = lines.iter().try_fold(None, |before, line| Totals::add(before, line).map(Some));
     assert_eq!(
         serde_json::to_value(totals.unwrap()).unwrap(),
         json!({
@@ -104,11 +84,7 @@ fn totals_span_the_earliest_and_the_latest_line() {
 
 #[test]
 fn totals_too_large_to_hold_are_an_error() {
-    let dear = line(
-        i64::MAX,
-        "79228162514264337593543950335",
-        "2010-12-01T00:00:00Z",
-    );
+    let dear = line(i64::MAX, "79228162514264337593543950335", "2010-12-01T00:00:00Z");
     assert_eq!(Totals::add(None, &dear), Err(Overflow));
     let many = line(i64::MAX, "0", "2010-12-01T00:00:00Z");
     let totals = Totals::add(None, &many).unwrap();

@@ -92,7 +92,8 @@ struct Payload<'a> {
     sold_at: &'a str,
 }
 
-fn message(item: &Item) -> Result<PublishMessage> {
+/// The message that an item is published as.
+pub fn message(item: &Item) -> Result<PublishMessage> {
     let (headers, payload) = match item {
         Item::Line(number, line) => {
             let sold_at = line.sold_at();

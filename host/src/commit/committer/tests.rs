@@ -1,7 +1,9 @@
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use super::build::GUARD;
 use super::*;
+use crate::commit::Write;
 use crate::effects::CheckedWrite;
 use crate::event::{Delivery, Mark, Message};
 
@@ -309,6 +311,18 @@ fn a_rejected_batch_is_halved_until_the_lane_to_blame_is_alone() {
 }
 
 #[test]
+fn the_second_half_is_tried_apart_though_others_have_more_to_commit() {
+    let mut committer = committer(2, ROOMY);
+    (0..2).for_each(|lane| committer.submit(&id(lane), 0, vec![idle(1)]));
+    next(&mut committer);
+    assert_eq!(committer.resolve(Outcome::GuardRejected), []);
+    assert_eq!(next(&mut committer), ["ckpt.m.1.0@10 1"]);
+    committer.submit(&id(0), 0, vec![idle(2)]);
+    committer.resolve(Outcome::Committed(Sequence(20)));
+    assert_eq!(next(&mut committer), ["ckpt.m.1.1@11 1"]);
+}
+
+#[test]
 fn after_a_reset_a_lane_begins_anew_behind_what_is_stored() {
     let mut committer = committer(1, ROOMY);
     committer.submit(&id(0), 0, vec![step(1), step(2)]);
@@ -414,6 +428,7 @@ fn a_batch_that_never_gets_an_answer_shrinks_to_one_input_which_is_condemned() {
             break (times, actions);
         }
         assert_eq!(times, UNANSWERED_AT_MOST);
+        assert!(sent_as.len() < 10, "{sent_as:?}");
     };
     assert_eq!((sent_as, all), (vec![6, 5, 3, 2], UNANSWERED_IN_ALL));
     let [Action::Reset { lane, incarnation: 1, covered: Sequence(0), condemned: Some((Sequence(1), _)) }] =
@@ -432,6 +447,20 @@ fn a_batch_that_never_gets_an_answer_shrinks_to_one_input_which_is_condemned() {
     assert_eq!(times, UNANSWERED_IN_ALL);
     assert!(matches!(actions.as_slice(), [Action::Halt { reason, .. }] if reason.contains("no clear answer")));
     assert!(committer.is_idle());
+}
+
+#[test]
+fn a_batch_that_shrank_grows_again_after_a_commit() {
+    let mut committer = committer(1, ROOMY);
+    committer.submit(&id(0), 0, (1..=4).map(idle).collect());
+    next(&mut committer);
+    assert_eq!(committer.resolve(refused()), []);
+    for (covered, stored) in [(2, 20), (9, 30)] {
+        next(&mut committer);
+        assert_eq!(sent(&committer, 0).covered, Sequence(covered));
+        committer.submit(&id(0), 0, (covered + 3..=9).map(idle).collect());
+        committer.resolve(Outcome::Committed(Sequence(stored)));
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use std::path::Path;
 
+use std::time::Duration;
+
 use super::*;
+use crate::route::KeyExpr;
 
 const GOOD: &str = r#"
 app = "shop"
@@ -64,6 +67,16 @@ fn what_does_not_fit_is_shown_with_line_and_column() {
         let error = parsed(&GOOD.replace(from, to)).unwrap_err();
         assert!(error.contains(expected), "{to}: {error}");
     }
+}
+
+#[test]
+fn events_of_a_category_are_kept_as_long_as_the_config_says() {
+    let kept = |text: &str| parsed(text).map(|config| config.modules[1].grants.emits.values().next().copied());
+    assert_eq!(kept(GOOD).unwrap(), Some(None));
+    let limited = format!("{GOOD}\n[retention]\nalerts = \"30d\"\n");
+    assert_eq!(kept(&limited).unwrap(), Some(Some(Duration::from_secs(30 * 24 * 60 * 60))));
+    let unknown = limited.replace("alerts = \"30d\"", "alarms = \"30d\"");
+    assert!(kept(&unknown).unwrap_err().contains(":20:10: no module emits the category \"alarms\""));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The committer with real lanes and real views against a model of a stream that answers wrongly, late or not at all.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
