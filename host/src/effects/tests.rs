@@ -159,6 +159,15 @@ fn an_emitted_event_without_a_key_is_about_the_input_key() {
 }
 
 #[test]
+fn an_emitted_event_lives_as_long_as_its_category_is_kept() {
+    for (kept, expected) in [(None, &[][..]), (Some(3_600_000), &["3600s"]), (Some(1), &["1s"])] {
+        let grants = Grants { emits: [(name("alerts"), kept.map(Duration::from_millis))].into(), ..grants(true) };
+        let checked = check(emitting(emitted()), &origin(), &grants, &ROOMY, (&cause(), KEY, SEQUENCE)).unwrap();
+        assert_eq!(header(&checked.events[0], "Nats-TTL"), expected, "{kept:?}");
+    }
+}
+
+#[test]
 fn a_view_write_replaces_and_a_removal_is_marked() {
     let [message] = checked(writing(write("c 1/x")))
         .unwrap()

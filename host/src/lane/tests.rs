@@ -184,6 +184,11 @@ fn an_interruption_uses_up_no_attempts() {
         assert!(matches!(lane.lane.step(lane.now), Step::Until(_)));
         lane.now += LATER;
     }
+    for _ in 1..ATTEMPTS {
+        lane.runs();
+        lane.kept(0, Some(retry()));
+        lane.now += LATER;
+    }
 }
 
 #[test]

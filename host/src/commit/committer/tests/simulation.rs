@@ -123,7 +123,7 @@ impl Stream {
     fn read(&mut self, subject: &str, from_leader: bool) -> Stored<Option<Bytes>> {
         self.reads += 1;
         let stored = self.subjects.get(subject).map_or(&[][..], Vec::as_slice);
-        let is_old = !from_leader && self.reads % 3 == 0;
+        let is_old = !from_leader && self.reads.is_multiple_of(3);
         match stored.iter().nth_back(usize::from(is_old)) {
             Some(Stored { value, revision }) => Stored { value: Some(value.payload.clone()), revision: *revision },
             None => Stored { value: None, revision: NEVER_WRITTEN },
