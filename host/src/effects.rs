@@ -128,13 +128,17 @@ impl Bounds {
 
     /// Whether `message` may be sent.
     pub fn check(&self, message: &Outgoing) -> Result<(), Violation> {
-        let headers = message.header_size() + Self::ADDED;
-        if message.subject.len() > Self::SUBJECT {
-            Err(Violation::too_large("subject", message.subject.len(), Self::SUBJECT))
+        self.check_sizes(message.subject.len(), message.header_size(), message.payload.len())
+    }
+
+    fn check_sizes(&self, subject: usize, headers: usize, payload: usize) -> Result<(), Violation> {
+        let headers = headers + Self::ADDED;
+        if subject > Self::SUBJECT {
+            Err(Violation::too_large("subject", subject, Self::SUBJECT))
         } else if headers > Self::HEADERS {
             Err(Violation::too_large("headers", headers, Self::HEADERS))
-        } else if headers + message.payload.len() > self.message {
-            Err(Violation::too_large("message", headers + message.payload.len(), self.message))
+        } else if headers + payload > self.message {
+            Err(Violation::too_large("message", headers + payload, self.message))
         } else {
             Ok(())
         }
@@ -217,10 +221,12 @@ pub struct CheckedWrite {
 }
 
 impl CheckedWrite {
+    /// No fewer bytes than the headers of [`CheckedWrite::message`] take.
+    const HEADERS: usize = 64;
+
     /// About the bytes that [`CheckedWrite::message`] takes.
     pub fn size(&self) -> usize {
-        const HEADERS: usize = 64;
-        self.subject.len() + HEADERS + self.value.as_ref().map_or(0, Bytes::len)
+        self.subject.len() + Self::HEADERS + self.value.as_ref().map_or(0, Bytes::len)
     }
 
     /// The message that does the write. It replaces the key's earlier value; an absent value is the deletion marker of
@@ -258,7 +264,8 @@ pub fn check(
         let view = grants.view(&view, &view_key, key)?;
         let subject = origin.subjects.view_value(view, FIRST_GENERATION, &view_key).into();
         let write = CheckedWrite { subject, value };
-        bounds.check(&write.message())?;
+        let value = write.value.as_ref().map_or(0, Bytes::len);
+        bounds.check_sizes(write.subject.len(), CheckedWrite::HEADERS, value)?;
         bytes += write.size();
         checked.writes.push(write);
     }

@@ -14,7 +14,8 @@
 //!
 //! The clock runs from the moment a side begins to read (Pelton: its log line `running`, with plugins compiled and
 //! lanes taken over) to the time at which the server stored its last effect. Both are checked afterwards for having
-//! left the same views and as many events.
+//! left the same views and as many events. Processor time is that of Pelton's process, and of the bench's own for the
+//! native side.
 #![allow(clippy::print_stdout, reason = "printing is what a bench does")]
 
 mod effects;

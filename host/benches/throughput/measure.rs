@@ -45,6 +45,8 @@ pub struct Run {
     pub inputs: u64,
     /// From the beginning of reading to the last effect.
     pub time: time::Duration,
+    /// The time that its process was on a processor meanwhile.
+    pub cpu: Duration,
     /// What it committed.
     pub batches: Batches,
     /// The most memory that the host had resident, in bytes.
@@ -55,6 +57,11 @@ impl Run {
     /// Inputs a second.
     pub fn rate(&self) -> f64 {
         self.inputs as f64 / self.time.as_seconds_f64()
+    }
+
+    /// Microseconds of processor time for an input.
+    pub fn cost(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.inputs as f64
     }
 }
 
@@ -106,6 +113,15 @@ async fn watch(mut published: Subscriber, lanes: usize, last: u64) -> Result<Bat
         covered.insert(message.subject, checkpoint.covered.0);
     }
     Ok(batches)
+}
+
+/// The time that a process has been on a processor, as Linux counts it: in ticks of 10 ms, in user mode and in its own.
+pub fn cpu(process: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name, in parentheses, may hold spaces.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    Ok(Duration::from_millis(10 * ticks))
 }
 
 /// When the server stored the last event or view write of `app`.

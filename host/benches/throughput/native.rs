@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::effects::Effects;
 use crate::gather::Gathered;
 use crate::load::Load;
-use crate::measure::{Run, Side, Watch, last_effect};
+use crate::measure::{Run, Side, Watch, cpu, last_effect};
 use crate::work::Module;
 
 /// The server's limit.
@@ -36,11 +36,12 @@ pub async fn run(server: &Server, load: &Load, app: &str, inputs: u64) -> Result
     let mut pipeline = Pipeline::open(server, load, app).await?;
     pipeline.begin().await?;
     let watch = Watch::start(server, app, load.modules.len(), inputs).await?;
-    let begin = OffsetDateTime::now_utc();
+    let (begin, before) = (OffsetDateTime::now_utc(), cpu(std::process::id())?);
     tokio::spawn(pipeline.run(Sequence(inputs))).await??;
+    let cpu = cpu(std::process::id())?.saturating_sub(before);
     let batches = watch.finished().await?;
     let end = last_effect(server, app).await?;
-    Ok(Run { inputs, time: end - begin, batches, peak: None })
+    Ok(Run { inputs, time: end - begin, cpu, batches, peak: None })
 }
 
 struct Pipeline {
@@ -48,7 +49,7 @@ struct Pipeline {
     publisher: Publisher,
     modules: Vec<Running>,
     gathered: Gathered,
-    last: Option<Message>,
+    last: Option<Arc<Message>>,
 }
 
 /// A module and how far it is.
@@ -134,7 +135,7 @@ impl Pipeline {
         self.gathered.len() + MOST + self.modules.len() <= BATCH
     }
 
-    fn work(&mut self, message: Message) -> Result<()> {
+    fn work(&mut self, message: Arc<Message>) -> Result<()> {
         let event = cloudevents::decode(self.input.name(), &message)?;
         for Running { module, origin, .. } in &self.modules {
             let mut effects = Effects::new(origin, &event, message.sequence, &mut self.gathered);

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::load::Load;
-use crate::measure::{Run, Watch, last_effect};
+use crate::measure::{Run, Watch, cpu, last_effect};
 
 /// How long a host may take to start, compiling its plugins.
 const STARTING: Duration = Duration::from_secs(30);
@@ -22,12 +22,13 @@ pub async fn run(server: &Server, load: &Load, app: &str, inputs: u64) -> Result
     let watch = Watch::start(server, app, lanes, inputs).await?;
     let mut host = Host::start(&load.config(app, &server.url(), &plugins()?))?;
     let begin = host.running_since().await?;
+    let before = cpu(host.running.id())?;
     let batches = watch.finished().await.with_context(|| host.log().unwrap_or_default())?;
-    let peak = host.peak()?;
+    let (peak, cpu) = (host.peak()?, cpu(host.running.id())?.saturating_sub(before));
     let status = host.running.terminate().await?;
     ensure!(status.success(), "the host ended with {status}:\n{}", host.log()?);
     let end = last_effect(server, app).await?;
-    Ok(Run { inputs, time: end - begin, batches, peak: Some(peak) })
+    Ok(Run { inputs, time: end - begin, cpu, batches, peak: Some(peak) })
 }
 
 struct Host {

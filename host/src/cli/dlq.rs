@@ -47,7 +47,8 @@ fn list(letters: &[DeadLetter]) -> String {
     const SHOWN: usize = 100;
     let rows = letters.iter().map(|letter| {
         let first_line = letter.cause.message.lines().next().unwrap_or_default();
-        let cause = format!("{:?}: {first_line}", letter.cause.kind).to_lowercase();
+        let kind = format!("{:?}", letter.cause.kind).to_lowercase();
+        let cause = format!("{kind}: {first_line}");
         let cause: String = cause.chars().take(SHOWN).collect();
         [
             letter.module.clone(),

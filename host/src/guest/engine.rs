@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often running guests look whether their deadline is over.
 pub const TICK: Duration = Duration::from_millis(10);
-/// Instances that may exist at once: one for each slice that runs.
-const INSTANCES: u32 = 256;
+/// Instances that may exist at once.
+pub const INSTANCES: u32 = 256;
 /// The largest linear memory that any module may be given.
 pub const LARGEST_MEMORY: usize = 1 << 30;
 /// A guest's stack.
@@ -55,7 +55,8 @@ fn config() -> Config {
         .max_core_instance_size(4 << 20)
         .table_elements(100_000)
         .max_memory_size(LARGEST_MEMORY)
-        .linear_memory_keep_resident(1 << 20);
+        .linear_memory_keep_resident(2 << 20)
+        .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config
         .wasm_component_model(true)

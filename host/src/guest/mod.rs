@@ -8,20 +8,21 @@ mod state;
 mod v0_1;
 mod wasi;
 
-pub use engine::{Engine, EngineError};
+pub use engine::{Engine, EngineError, INSTANCES};
 pub use plugin::{Instance, LoadError, Plugin, Role};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::config::Limits;
 use crate::event::{Event, Sequence};
-use crate::lane::views::Views;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crate::subject::Name;
 
 /// What an instance runs with.
 #[derive(Clone, Debug)]
 pub struct Setting {
     /// The module, for its log lines.
-    pub module: crate::subject::Name,
+    pub module: Name,
     /// What the plugin sees as its config.
     pub config: Arc<BTreeMap<String, String>>,
     /// What it may use.
@@ -40,6 +41,3 @@ pub struct Call<'a> {
     /// Where it stands there.
     pub sequence: Sequence,
 }
-
-/// The views of an instance's lane, handed in at its start and back at its end.
-pub type LaneViews = Views;

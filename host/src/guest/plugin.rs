@@ -8,8 +8,9 @@ use wasmtime::{Module, Store, Trap};
 
 use super::engine::{Engine, TICK};
 use super::state::State;
-use super::{Call, LaneViews, Setting, v0_1, wasi};
+use super::{Call, Setting, v0_1, wasi};
 use crate::effects::Effects;
+use crate::lane::views::Views;
 use crate::policy::Failure;
 
 /// What a plugin exports.
@@ -87,7 +88,7 @@ impl Plugin {
     }
 
     /// Makes an instance that reads `views`. If that fails, the views come back with the failure.
-    pub fn instantiate(&self, setting: &Setting, views: LaneViews) -> Result<Instance, Box<(Failure, LaneViews)>> {
+    pub fn instantiate(&self, setting: &Setting, views: Views) -> Result<Instance, Box<(Failure, Views)>> {
         let mut store = Store::new(&self.engine.0, State::new(setting.clone(), views));
         store.limiter(|state| &mut state.limits);
         let ticks = ticks(setting.limits.deadline);
@@ -125,12 +126,12 @@ impl Instance {
     }
 
     /// The views of the lane that it runs for.
-    pub fn views(&mut self) -> &mut LaneViews {
+    pub fn views(&mut self) -> &mut Views {
         &mut self.store.data_mut().views
     }
 
     /// Ends the instance and gives the views back.
-    pub fn into_views(self) -> LaneViews {
+    pub fn into_views(self) -> Views {
         self.store.into_data().views
     }
 }

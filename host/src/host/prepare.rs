@@ -15,7 +15,7 @@ use crate::commit::{app_stream, witness::Witness};
 use crate::config::{Config, Module};
 use crate::effects::{Bounds, Origin};
 use crate::event::Sequence;
-use crate::guest::{Engine, Plugin, Setting};
+use crate::guest::{Engine, INSTANCES, Plugin, Setting};
 use crate::lane::runner::Job;
 use crate::policy::backoff;
 use crate::source::{InputStream, Routing};
@@ -73,13 +73,15 @@ pub async fn modules(
         let failed = |cause| Error::Plugin { module: module.name.to_string(), cause };
         loaded.push((module, Plugin::load(engine, &module.plugin).map_err(failed)?));
     }
+    let lanes: u32 = config.modules.iter().map(|module| u32::from(module.lanes.get())).sum();
+    let keeps_instances = lanes <= INSTANCES / 2;
     let mut deployed = Vec::new();
     for (module, plugin) in loaded {
         match deploy(app, connections, module, &plugin).await {
             Ok((stream, lanes, is_new)) => {
                 info!(module = %module.name, plugin = plugin.digest, role = ?plugin.role, lanes = lanes.len(), "module ready");
                 let routing = routing(module);
-                let job = job(app, module, plugin, &stream, bounds);
+                let job = job(app, module, plugin, &stream, bounds, keeps_instances);
                 deployed.push(Deployed { stream, routing, job, lanes, is_new });
             }
             Err(Error::Input { module: name, cause }) => {
@@ -97,7 +99,7 @@ fn routing(module: &Module) -> Arc<Routing> {
     Arc::new(Routing { module: name.clone(), input: input.clone(), key: key.clone(), lanes: lanes.get() })
 }
 
-fn job(app: &App, module: &Module, plugin: Plugin, stream: &InputStream, bounds: Bounds) -> Job {
+fn job(app: &App, module: &Module, plugin: Plugin, stream: &InputStream, bounds: Bounds, keeps_instances: bool) -> Job {
     let origin = Origin {
         subjects: app.subjects.clone(),
         app: app.name.clone(),
@@ -112,6 +114,7 @@ fn job(app: &App, module: &Module, plugin: Plugin, stream: &InputStream, bounds:
         grants: Arc::new(module.grants.clone()),
         bounds,
         origin: Arc::new(origin),
+        keeps_instances,
     }
 }
 

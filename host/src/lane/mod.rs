@@ -76,7 +76,7 @@ pub enum Verdict {
     Drop,
 }
 
-/// The most inputs of a slice: an instance serves that many, which bounds what a guest can hide between events.
+/// The most inputs of a slice, and the most that an instance serves, which bounds what a guest can hide between events.
 const SLICE: usize = 256;
 /// The most inputs that a lane runs ahead of the commit.
 const AHEAD: usize = 4_096;

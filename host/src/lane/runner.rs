@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::views::Views;
-use super::{GivenUp, Ran, Slice};
+use super::{GivenUp, Ran, SLICE, Slice};
 use crate::commit::{Covers, Done};
 use crate::dlq::{self, By};
 use crate::effects::{self, Bounds, Grants, Origin};
@@ -24,38 +24,79 @@ pub struct Job {
     pub bounds: Bounds,
     /// App, module and input stream.
     pub origin: Arc<Origin>,
+    /// Whether an instance waits for the next slice until it has served its share of inputs. With more lanes than the
+    /// engine has room for instances, each slice makes its own.
+    pub keeps_instances: bool,
 }
 
 /// Runs the inputs of one lane.
 pub struct Runner {
     job: Job,
     lane: u16,
-    /// The lane's views; with the instance while one runs.
-    views: Option<Views>,
+    /// Where the lane's views are between slices; none while a slice runs.
+    idle: Option<Idle>,
+}
+
+/// What a runner keeps between slices.
+enum Idle {
+    /// The views, to be handed to a new instance.
+    Views(Views),
+    /// An instance that has the views and served so many inputs.
+    Instance(Instance, usize),
+}
+
+impl Idle {
+    fn into_views(self) -> Views {
+        match self {
+            Self::Views(views) => views,
+            Self::Instance(instance, _) => instance.into_views(),
+        }
+    }
 }
 
 impl Runner {
     /// A runner for `lane`, whose guest reads `views`.
     pub fn new(job: Job, lane: u16, views: Views) -> Self {
-        Self { job, lane, views: Some(views) }
+        Self { job, lane, idle: Some(Idle::Views(views)) }
     }
 
-    /// Runs the inputs of `slice` in order, up to the first that fails, on one fresh instance.
+    /// Runs the inputs of `slice` in order, up to the first that fails.
     pub fn run(&mut self, slice: &Slice) -> (Vec<Done>, Ran) {
         let mut steps = Vec::with_capacity(slice.inputs.len());
-        let Some(mut views) = self.views.take() else { return (steps, Ran { done: 0, failure: None }) };
+        let failure = match self.instance(slice) {
+            Ok((instance, served)) => self.run_on(instance, served, slice, &mut steps),
+            Err(failure) => Some(failure),
+        };
+        let done = steps.len();
+        (steps, Ran { done, failure })
+    }
+
+    /// The instance that is to run `slice`, and how many inputs it served: the one before, until it has served its share.
+    fn instance(&mut self, slice: &Slice) -> Result<(Instance, usize), Failure> {
+        let idle = self.idle.take().ok_or_else(|| Failure::Interrupted("the lane already runs".to_owned()))?;
+        let mut views = match idle {
+            Idle::Instance(instance, served) if !slice.fresh && served + slice.inputs.len() <= SLICE => {
+                return Ok((instance, served));
+            }
+            other => other.into_views(),
+        };
         if slice.fresh {
             views.forget();
         }
-        let mut instance = match self.job.plugin.instantiate(&self.job.setting, views) {
-            Ok(instance) => instance,
-            Err(stopped) => {
-                let (failure, views) = *stopped;
-                self.views = Some(views);
-                return (steps, Ran { done: 0, failure: Some(failure) });
-            }
-        };
-        let mut failure = None;
+        self.job.plugin.instantiate(&self.job.setting, views).map(|instance| (instance, 0)).map_err(|stopped| {
+            let (failure, views) = *stopped;
+            self.idle = Some(Idle::Views(views));
+            failure
+        })
+    }
+
+    fn run_on(
+        &mut self,
+        mut instance: Instance,
+        served: usize,
+        slice: &Slice,
+        steps: &mut Vec<Done>,
+    ) -> Option<Failure> {
         for input in &slice.inputs {
             let condemned = slice.condemned.as_ref().filter(|(sequence, _)| *sequence == input.sequence());
             let step = match condemned {
@@ -64,15 +105,17 @@ impl Runner {
             };
             match step {
                 Ok(step) => steps.push(step),
-                Err(why) => {
-                    failure = Some(why);
-                    break;
+                Err(failure) => {
+                    // After a trap an instance must not be called again; after any other failure it need not be.
+                    self.idle = Some(Idle::Views(instance.into_views()));
+                    return Some(failure);
                 }
             }
         }
-        self.views = Some(instance.into_views());
-        let done = steps.len();
-        (steps, Ran { done, failure })
+        let served = served + slice.inputs.len();
+        let keep = self.job.keeps_instances;
+        self.idle = Some(if keep { Idle::Instance(instance, served) } else { Idle::Views(instance.into_views()) });
+        None
     }
 
     fn one(&self, instance: &mut Instance, input: &Arc<Delivery>) -> Result<Done, Failure> {

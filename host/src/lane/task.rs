@@ -78,8 +78,9 @@ impl Task {
                 finished = finish(&mut working) => match finished {
                     Ok((runner, steps, ran)) => {
                         working = None;
-                        keep(&id, &mut lane, &runner, &committer, steps, ran).await;
+                        let steps = keep(&id, &mut lane, &runner, steps, &ran);
                         idle = Some(runner);
+                        submit(&committer, &id, &lane, steps).await;
                     }
                     Err(panic) => return End::Halted(format!("the host failed while running its plugin: {panic}")),
                 },
@@ -111,31 +112,29 @@ async fn finish(working: &mut Option<Working>) -> Result<(Runner, Vec<Done>, Ran
     }
 }
 
-/// Hands on what a slice gave, unless the lane was reset meanwhile.
-async fn keep(
-    id: &LaneId,
-    lane: &mut Lane,
-    runner: &Runner,
-    committer: &mpsc::Sender<Request>,
-    mut steps: Vec<Done>,
-    ran: Ran,
-) {
-    let verdict = lane.ran(&ran, Instant::now());
+/// What of a slice is to be committed: nothing if the lane was reset meanwhile, else its steps and the dead letter behind
+/// them.
+fn keep(id: &LaneId, lane: &mut Lane, runner: &Runner, mut steps: Vec<Done>, ran: &Ran) -> Vec<Done> {
+    let verdict = lane.ran(ran, Instant::now());
     if let Some(failure) = &ran.failure {
         warn!(module = %id.module, lane = id.lane, ?failure, "input failed");
     }
-    let Verdict::Keep(given_up) = verdict else { return };
-    if let Some(given_up) = given_up {
-        let sequence = given_up.input.sequence();
-        warn!(module = %id.module, lane = id.lane, %sequence, cause = given_up.cause.message, "input becomes a dead letter");
-        steps.push(runner.dead_letter(given_up));
-    }
-    if !steps.is_empty() {
-        submit(committer, id, lane, steps).await;
+    match verdict {
+        Verdict::Drop => Vec::new(),
+        Verdict::Keep(None) => steps,
+        Verdict::Keep(Some(given_up)) => {
+            let (sequence, cause) = (given_up.input.sequence(), &given_up.cause.message);
+            warn!(module = %id.module, lane = id.lane, %sequence, cause, "input becomes a dead letter");
+            steps.push(runner.dead_letter(given_up));
+            steps
+        }
     }
 }
 
 async fn submit(committer: &mpsc::Sender<Request>, id: &LaneId, lane: &Lane, steps: Vec<Done>) {
+    if steps.is_empty() {
+        return;
+    }
     let request = Request::Submit { lane: id.clone(), incarnation: lane.incarnation(), steps };
     if committer.send(request).await.is_err() {
         warn!(module = %id.module, lane = id.lane, "the committer has ended; what was in hand will be redone");

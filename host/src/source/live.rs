@@ -161,7 +161,7 @@ impl Live {
         if overlap { Vec::new() } else { all.into_iter().map(|filter| filter.as_str().to_owned()).collect() }
     }
 
-    async fn route(&mut self, message: Message) {
+    async fn route(&mut self, message: Arc<Message>) {
         let decoded = Decoded::new(self.stream.name(), message);
         for at in 0..self.modules.len() {
             let Some(module) = self.modules.get(at) else { return };

@@ -184,9 +184,9 @@ pub struct Decoded {
 
 impl Decoded {
     /// Decodes a message of `stream`.
-    pub fn new(stream: &str, message: Message) -> Self {
+    pub fn new(stream: &str, message: Arc<Message>) -> Self {
         let event = cloudevents::decode(stream, &message).map(Arc::new);
-        Self { message: Arc::new(message), event }
+        Self { message, event }
     }
 
     /// The lane of `routing` that the message is for, and what to hand it; none if the module does not take it. A

@@ -1,6 +1,7 @@
 //! Reads a stream in order from a position on. When the connection or the consumer is lost, or a message is missing, it
 //! begins anew behind the last message that it gave, if the stream is still the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Message as Received;
@@ -17,7 +18,7 @@ use crate::policy::backoff;
 #[derive(Debug)]
 pub struct Read {
     /// The message.
-    pub message: Message,
+    pub message: Arc<Message>,
     /// Messages of the same filter that the stream held behind it, when it was sent.
     pub pending: u64,
 }
@@ -57,7 +58,7 @@ struct Reader {
     created: String,
     filters: Vec<String>,
     at: Mark,
-    last: Option<Message>,
+    last: Option<Arc<Message>>,
     sender: mpsc::Sender<Result<Item, Error>>,
     tries: u32,
 }
@@ -146,7 +147,7 @@ fn read_of(received: Received, expected: u64) -> Result<Read, String> {
     let message = received.message;
     let headers = message.headers.as_ref().map(headers_of).unwrap_or_default();
     let message = Message { sequence, stored, subject: message.subject.to_string(), headers, payload: message.payload };
-    Ok(Read { message, pending })
+    Ok(Read { message: Arc::new(message), pending })
 }
 
 impl Error {
