@@ -26,7 +26,8 @@ const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 /// What the specification has percent-encoded in a header, besides all that is not ASCII.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 const CONTENT_TYPE: &str = "content-type";
-const STRUCTURED: &str = "application/cloudevents";
+/// How the media types of structured mode begin.
+pub const STRUCTURED: &str = "application/cloudevents";
 
 /// Why a message is no CloudEvent, though it says that it is one.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -69,7 +70,7 @@ pub fn decode(stream: &str, message: &Message) -> Result<Event, Error> {
 }
 
 fn decode_binary(content_type: &str, message: &Message) -> Result<Event, Error> {
-    let mut attributes = plain_headers(message);
+    let mut attributes = Vec::new();
     for (header, value) in &message.headers {
         if let Some(name) = strip_prefix_ignore_case(header, "ce-") {
             attributes.push((name.to_ascii_lowercase(), percent_decode(name, value)?));
@@ -87,7 +88,7 @@ fn decode_structured(content_type: &str, message: &Message) -> Result<Event, Err
     let mut members: Map<String, Value> = serde_json::from_slice(&message.payload).map_err(json)?;
     let data_type = members.get("datacontenttype").and_then(Value::as_str).unwrap_or("application/json").to_owned();
     let data = take_data(&mut members, &data_type, &message.payload)?;
-    let mut attributes = plain_headers(message);
+    let mut attributes = Vec::new();
     for (name, value) in members {
         match value {
             Value::String(text) => attributes.push((name, text)),
@@ -179,6 +180,8 @@ fn event_of(
     let correlation = take(CORRELATION).unwrap_or_else(|| id.clone());
     let causation = take(CAUSATION);
     attributes.retain(|(name, _)| !FIELDS.contains(&name.as_str()));
+    // Plain headers come last, so that none of them passes for an attribute of the event.
+    attributes.extend(plain_headers(message));
     sort(&mut attributes);
     Ok(Event { id, source, kind, subject, time, content_type, correlation, causation, attributes, data })
 }

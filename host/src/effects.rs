@@ -164,6 +164,8 @@ pub enum Violation {
     ForeignKey { key: String, event_key: String },
     #[error("attribute {0:?} is not allowed: names are lower-case letters and digits, and not the host's own")]
     Attribute(String),
+    #[error("media type {0:?} would pass the data off as a whole event: emit the event itself")]
+    Structured(String),
     #[error("{what} of {size} bytes is over the limit of {limit}")]
     TooLarge { what: &'static str, size: usize, limit: usize },
     #[error("{0} messages for one input are over the limit of {1}")]
@@ -290,6 +292,9 @@ fn event_message(
     }
     if emitted.kind.is_empty() {
         return Err(Violation::EmptyKind);
+    }
+    if emitted.content_type.to_ascii_lowercase().starts_with(cloudevents::STRUCTURED) {
+        return Err(Violation::Structured(emitted.content_type));
     }
     if let Some((name, _)) = emitted.attributes.iter().find(|(name, _)| !cloudevents::is_extension(name)) {
         return Err(Violation::Attribute(name.clone()));

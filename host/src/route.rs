@@ -12,9 +12,11 @@ pub use self::pointer::Pointer;
 /// The version of [`lane_of`], kept in module records: another hash would put keys on other lanes.
 pub const HASH_VERSION: u32 = 1;
 
-/// The lane of `key`: XXH64 with seed 0 over its bytes, modulo the number of lanes.
+/// The lane of `key`: XXH64 with seed 0 over its bytes up to the first slash, modulo the number of lanes. So the keys `a`
+/// and `a/b`, both of which may write the view key `a/b`, are of one lane.
 pub fn lane_of(key: &str, lanes: u16) -> u16 {
-    u16::try_from(xxh64(key.as_bytes(), 0) % u64::from(lanes.max(1))).unwrap_or(0)
+    let head = key.split('/').next().unwrap_or(key);
+    u16::try_from(xxh64(head.as_bytes(), 0) % u64::from(lanes.max(1))).unwrap_or(0)
 }
 
 /// A subject filter with the wildcards of NATS: `*` stands for one token, a last `>` for one or more.

@@ -216,7 +216,7 @@ impl Committer {
 
     /// Takes the checkpoint that [`Action::Check`] asked for; none if the stream has none.
     pub fn checked(&mut self, stored: Option<Stored<Checkpoint>>) -> Vec<Action> {
-        let Flight::Checking(batch, guard_rejected) = std::mem::take(&mut self.flight) else { return Vec::new() };
+        let Flight::Checking(mut batch, guard_rejected) = std::mem::take(&mut self.flight) else { return Vec::new() };
         let Some(part) = batch.parts.first() else { return Vec::new() };
         let id = part.lane.clone();
         let Some(stored) = stored else {
@@ -227,12 +227,18 @@ impl Committer {
             self.detach(&id);
             return vec![Action::Lost { lane: id, epoch: stored.value.epoch }];
         }
+        if stored.value.covered < lane.checkpoint.covered {
+            return self.halt(&id, "its checkpoint in the app stream went back: inputs behind it were reported as done");
+        }
         if stored.revision == lane.guard {
             return if guard_rejected { self.reset(&id, stored, None) } else { self.unanswered(batch) };
         }
         if stored.value == part.checkpoint {
-            // The batch did land: its messages stand one after the other, so the checkpoint tells where the last is.
+            // The lane's part did land: its messages stand one after the other, so the checkpoint tells where the last
+            // is. That says nothing of the other lanes: it may have landed with an earlier batch, which held less of
+            // them. They are tried again, and their guards tell.
             let behind = batch.messages.len() - 1 - part.checkpoint_at;
+            batch.parts.truncate(1);
             return self.committed(batch, Sequence(stored.revision.0 + behind as u64));
         }
         self.reset(&id, stored, None)

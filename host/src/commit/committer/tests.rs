@@ -355,8 +355,14 @@ fn a_batch_without_a_clear_answer_is_decided_by_the_first_checkpoint() {
         Checkpoint { position: Sequence(1), hash: Some(delivery(1).message.fingerprint()), ..checkpoint(1, 1) };
 
     let (mut committer, actions, revision) = check(Some((landed, 52)));
-    assert_eq!(actions, [committed(0, 1), committed(1, 3)]);
+    assert_eq!(actions, [committed(0, 1)]);
     assert_eq!(revision.get(), Some(Sequence(51)));
+    // The other lane is asked for itself.
+    assert_eq!(next(&mut committer), ["events.e.2", "events.e.3", "ckpt.m.1.1@11 3"]);
+    let landed = sent(&committer, 1);
+    assert_eq!(committer.resolve(Outcome::GuardRejected), [Action::Check(id(1))]);
+    let stored = Stored { value: landed, revision: Sequence(55) };
+    assert_eq!(committer.checked(Some(stored)), [committed(1, 3)]);
     committer.submit(&id(0), 0, vec![idle(4)]);
     committer.submit(&id(1), 0, vec![idle(5)]);
     assert_eq!(next(&mut committer), ["ckpt.m.1.1@55 5", "ckpt.m.1.0@52 4"]);
@@ -397,6 +403,38 @@ fn a_first_copy_that_arrives_late_is_recognised() {
     assert_eq!(committer.checked(Some(stored)), [committed(0, 1)]);
     committer.submit(&id(0), 0, vec![idle(2)]);
     assert_eq!(next(&mut committer), ["ckpt.m.1.0@30 2"]);
+}
+
+#[test]
+fn a_lane_that_landed_with_an_earlier_batch_says_nothing_of_the_others() {
+    let mut committer = committer(3, ROOMY);
+    (0..3).for_each(|lane| committer.submit(&id(lane), 0, vec![step(u64::from(lane) + 1)]));
+    next(&mut committer);
+    let landed = sent(&committer, 0);
+    // Not there yet when it is looked for; but it arrives before it is sent again.
+    committer.resolve(ambiguous());
+    committer.checked(Some(Stored { value: checkpoint(1, 0), revision: Sequence(10) }));
+    committer.resend();
+    assert_eq!(committer.resolve(Outcome::GuardRejected), []);
+    // Lanes 0 and 1 are tried apart, lane 1 with a step more; the answer, another rejection, is lost.
+    committer.submit(&id(1), 0, vec![step(5)]);
+    assert_eq!(next(&mut committer), ["events.e.1", "ckpt.m.1.0@10 1", "events.e.2", "events.e.5", "ckpt.m.1.1@11 5"]);
+    assert_eq!(committer.resolve(ambiguous()), [Action::Check(id(0))]);
+    let stored = Stored { value: landed, revision: Sequence(21) };
+    assert_eq!(committer.checked(Some(stored)), [committed(0, 1)]);
+}
+
+#[test]
+fn a_checkpoint_that_went_back_halts_the_lane() {
+    let mut committer = committer(1, ROOMY);
+    committer.submit(&id(0), 0, vec![step(1), step(2)]);
+    next(&mut committer);
+    committer.resolve(Outcome::Committed(Sequence(20)));
+    committer.submit(&id(0), 0, vec![step(3)]);
+    next(&mut committer);
+    committer.resolve(Outcome::GuardRejected);
+    let actions = committer.checked(Some(Stored { value: checkpoint(1, 1), revision: Sequence(30) }));
+    assert!(matches!(actions.as_slice(), [Action::Halt { reason, .. }] if reason.contains("went back")), "{actions:?}");
 }
 
 /// Leaves the batch in flight without an answer, and its checkpoint where it was, until the committer gives up sending

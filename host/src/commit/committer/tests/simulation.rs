@@ -17,7 +17,7 @@ use crate::policy::Failure;
 const LANES: u16 = 4;
 const INPUTS: u64 = 30;
 /// Small, so that lanes share batches in many ways.
-const BOUNDS: Bounds = Bounds { batch_messages: 14, ..ROOMY };
+const BOUNDS: Bounds = Bounds { batch_messages: 24, ..ROOMY };
 /// An event that the server never takes.
 const POISON: &[u8] = b"poison";
 
@@ -35,7 +35,7 @@ enum Kind {
 }
 
 fn kind(sequence: u64) -> Kind {
-    match (sequence % 4, sequence % 13, sequence % 17) {
+    match (sequence % 4, sequence % 13, sequence % 41) {
         (0, ..) => Kind::Silent,
         (_, 6, _) => Kind::Rejected,
         (_, _, 5) => Kind::Poisonous,
@@ -271,9 +271,14 @@ enum Fate {
 /// What may happen.
 #[derive(Clone, Debug)]
 enum Op {
+    /// A lane is handed some inputs.
     Read(u16, usize),
+    /// A lane is told that there is nothing for it up to its next input.
     Cover(u16),
+    /// A lane begins a slice, or ends it.
     Turn(u16),
+    /// A lane does all that, and nothing comes between.
+    Work(u16, usize),
     /// The committer sends a batch, or sends one again.
     Send(Fate),
     /// A batch arrives that was thought lost.
@@ -286,18 +291,19 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     let fate = prop_oneof![
-        5 => Just(Fate::Answered),
-        1 => Just(Fate::Unanswered),
+        6 => Just(Fate::Answered),
+        2 => Just(Fate::Unanswered),
         1 => Just(Fate::Lost),
-        1 => Just(Fate::Late),
+        3 => Just(Fate::Late),
         1 => Just(Fate::Unavailable),
     ];
     prop_oneof![
-        6 => (0..LANES, 1..8_usize).prop_map(|(lane, count)| Op::Read(lane, count)),
+        1 => (0..LANES, 1..4_usize).prop_map(|(lane, count)| Op::Read(lane, count)),
         1 => (0..LANES).prop_map(Op::Cover),
-        12 => (0..LANES).prop_map(Op::Turn),
+        2 => (0..LANES).prop_map(Op::Turn),
+        6 => (0..LANES, 1..4_usize).prop_map(|(lane, count)| Op::Work(lane, count)),
         8 => fate.prop_map(Op::Send),
-        1 => any::<Index>().prop_map(Op::Arrive),
+        4 => any::<Index>().prop_map(Op::Arrive),
         1 => (0..LANES).prop_map(Op::TakeOver),
         1 => (0..LANES, 0..3_u64).prop_map(|(lane, key)| Op::Meddle(lane, key)),
     ]
@@ -362,6 +368,11 @@ impl World {
             Op::Read(lane, count) => self.member(*lane).read(*count),
             Op::Cover(lane) => self.member(*lane).cover(),
             Op::Turn(lane) => self.turn(*lane),
+            Op::Work(lane, count) => {
+                self.member(*lane).read(*count);
+                self.turn(*lane);
+                self.turn(*lane);
+            }
             Op::Send(fate) => self.send(*fate),
             Op::Arrive(at) if !self.late.is_empty() => {
                 let batch = self.late.swap_remove(at.index(self.late.len()));
@@ -444,6 +455,8 @@ impl World {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     /// Whatever gets lost, comes late or is taken away: effects are stored with the checkpoint that covers them, once
     /// and in order, and in the end all are.
     #[test]
