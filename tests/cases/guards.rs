@@ -69,16 +69,18 @@ async fn one_lane_that_is_lost_does_not_stop_the_others() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_checkpoint_set_back_by_an_intruder_repeats_nothing_in_a_running_host() -> Result<()> {
+async fn a_checkpoint_set_back_by_an_intruder_halts_its_module_and_repeats_nothing() -> Result<()> {
     let app = App::with_input(&probe::module("")).await?;
-    let _host = app.host()?;
+    let mut host = app.host()?;
     for _ in 0..3 {
         app.publish("in.a", r#"[{"emit":{}}]"#).await?;
     }
     app.covered("probe", 1, 3).await?;
     forge(&app, "probe", 0, json!({ "position": 1, "covered": 1 })).await?;
-    app.covered("probe", 1, app.publish("in.a", r#"[{"emit":{}}]"#).await?).await?;
-    assert_eq!(probe::causes(&app).await?, [1, 2, 3, 4]);
+    app.publish("in.a", r#"[{"emit":{}}]"#).await?;
+    assert_eq!(host.wait(SOON).await?.code(), Some(1));
+    logged(&host, &["halts", "probe", "checkpoint"]).await?;
+    assert_eq!(probe::causes(&app).await?, [1, 2, 3]);
     Ok(())
 }
 

@@ -290,3 +290,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn plain_headers_do_not_take_the_place_of_attributes() {
+    let read = binary(&[("Id", "plain"), ("Source", "web"), ("Type", "x"), ("Time", "noon")]).unwrap();
+    assert_eq!((read.id.as_str(), read.source.as_str(), read.kind.as_str()), ("1", "/shop", "made"));
+}

@@ -228,7 +228,8 @@ impl Committer {
             return vec![Action::Lost { lane: id, epoch: stored.value.epoch }];
         }
         if stored.value.covered < lane.checkpoint.covered {
-            return self.halt(&id, "its checkpoint in the app stream went back: inputs behind it were reported as done");
+            return self
+                .halt(&id, "its checkpoint in the app stream went back: inputs behind it were reported as done");
         }
         if stored.revision == lane.guard {
             return if guard_rejected { self.reset(&id, stored, None) } else { self.unanswered(batch) };

@@ -313,3 +313,10 @@ proptest! {
         prop_assert_eq!((read.time, read.data), (cause().time, Bytes::from(data)));
     }
 }
+
+#[test]
+fn a_guest_cannot_pass_data_off_as_a_whole_event() {
+    let content_type = "Application/CloudEvents+JSON".to_owned();
+    let refused = checked(emitting(Emitted { content_type: content_type.clone(), ..emitted() }));
+    assert_eq!(refused, Err(Violation::Structured(content_type)));
+}

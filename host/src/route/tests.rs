@@ -268,3 +268,10 @@ fn keys_spread_over_the_lanes() {
     }
     assert!(count.iter().all(|keys| (850..1_150).contains(keys)), "{count:?}");
 }
+
+#[test]
+fn keys_that_may_write_the_same_view_key_share_a_lane() {
+    for key in ["a", "17850.0", "United Kingdom"] {
+        assert_eq!(lane_of(key, 256), lane_of(&format!("{key}/b/c"), 256), "{key}");
+    }
+}
