@@ -155,7 +155,8 @@ impl Committer {
     }
 
     /// Whether everything handed in is settled.
-    pub fn is_idle(&self) -> bool {
+    #[cfg(test)]
+    fn is_idle(&self) -> bool {
         matches!(self.flight, Flight::Idle) && self.lanes.values().all(|lane| lane.steps.is_empty())
     }
 

@@ -116,8 +116,8 @@ impl Views {
         self.recent_bytes = 0;
         for (subject, entry) in dropped {
             if entry.revision.is_shared() {
-                self.older.entry(subject).or_insert(entry);
-            } else if !self.older.contains_key(&subject) {
+                self.older.insert(subject, entry);
+            } else {
                 self.complete = false;
             }
         }
