@@ -27,7 +27,7 @@ pub const DAMAGED: &[(&str, &str)] = &[
     ("", "payload: EOF while parsing a value at line 1 column 0"),
     ("not JSON", "payload: expected ident at line 1 column 2"),
     (r#"{"invoice":"536365","stock_code":"851"#, "payload: stock_code: EOF while parsing a string at line 1 column 37"),
-    ("[]", "payload: invalid length 0, expected struct Line with 8 elements"),
+    ("[]", "payload: a list, where an object is expected"),
     (
         r#"{"invoice":"536365","stock_code":"85123A","description":"","unit_price":"2.55","country":"France","sold_at":"2010-12-01T08:26:00Z"}"#,
         "payload: missing field `quantity`",
