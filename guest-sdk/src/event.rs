@@ -78,7 +78,7 @@ impl<P: Payload> TryFrom<types::Event> for Event<P> {
             subject: event.subject,
             key: event.key,
             stream: event.stream,
-            sequence: event.sequence,
+            sequence: event.sequence.parse().map_err(|_| Failure::reject("the position is no number"))?,
             time: event.time,
             content_type: event.content_type,
             correlation: event.correlation,

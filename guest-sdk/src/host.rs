@@ -14,7 +14,7 @@ pub fn setting(name: &str) -> Option<String> {
     config::get(name)
 }
 
-pub fn random() -> u64 {
+pub fn random() -> u32 {
     random::next()
 }
 

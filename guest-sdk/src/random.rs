@@ -2,7 +2,7 @@
 
 use crate::host;
 
-/// The next 64 random bits.
-pub fn next() -> u64 {
+/// The next 32 random bits.
+pub fn next() -> u32 {
     host::random()
 }

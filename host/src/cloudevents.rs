@@ -5,6 +5,7 @@
 //! gets its id from its stream and sequence.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
@@ -107,14 +108,15 @@ fn take_data(members: &mut Map<String, Value>, data_type: &str, payload: &Bytes)
         #[serde(borrow)]
         data: &'a RawValue,
     }
-    if let Some(encoded) = members.remove("data_base64") {
-        let text = encoded.as_str().unwrap_or_default();
-        return BASE64.decode(text).map(Bytes::from).map_err(|e| Error::Json(format!("data_base64: {e}")));
-    }
-    match members.remove("data") {
-        None => Ok(Bytes::new()),
-        Some(Value::String(text)) if !is_json(data_type) => Ok(text.into()),
-        Some(_) => {
+    match (members.remove("data"), members.remove("data_base64")) {
+        (None, None) => Ok(Bytes::new()),
+        (Some(_), Some(_)) => Err(Error::Json("data and data_base64 are given both: an event has one".to_owned())),
+        (None, Some(Value::String(text))) => {
+            BASE64.decode(text).map(Bytes::from).map_err(|e| Error::Json(format!("data_base64: {e}")))
+        }
+        (None, Some(_)) => Err(Error::Json("data_base64 is no text".to_owned())),
+        (Some(Value::String(text)), None) if !is_json(data_type) => Ok(text.into()),
+        (Some(_), None) => {
             let raw: Data<'_> = serde_json::from_slice(payload).map_err(|e| Error::Json(e.to_string()))?;
             Ok(Bytes::copy_from_slice(raw.data.get().as_bytes()))
         }
@@ -180,8 +182,9 @@ fn event_of(
     let correlation = take(CORRELATION).unwrap_or_else(|| id.clone());
     let causation = take(CAUSATION);
     attributes.retain(|(name, _)| !FIELDS.contains(&name.as_str()));
-    // Plain headers come last, so that none of them passes for an attribute of the event.
-    attributes.extend(plain_headers(message));
+    // Plain headers come last and give way, so that none of them passes for an attribute of the event.
+    let own: BTreeSet<String> = attributes.iter().map(|(name, _)| name.clone()).collect();
+    attributes.extend(plain_headers(message).into_iter().filter(|(name, _)| !own.contains(name)));
     sort(&mut attributes);
     Ok(Event { id, source, kind, subject, time, content_type, correlation, causation, attributes, data })
 }

@@ -223,8 +223,8 @@ pub struct CheckedWrite {
 }
 
 impl CheckedWrite {
-    /// No fewer bytes than the headers of [`CheckedWrite::message`] take.
-    const HEADERS: usize = 64;
+    /// No fewer bytes than the headers of [`CheckedWrite::message`] and its guard take.
+    const HEADERS: usize = 128;
 
     /// About the bytes that [`CheckedWrite::message`] takes.
     pub fn size(&self) -> usize {

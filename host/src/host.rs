@@ -164,8 +164,10 @@ impl Host {
     /// How guests read views: they run on threads of their own, which may wait.
     fn fetch(&self) -> Fetch {
         let (reader, runtime) = (self.app.reader.clone(), tokio::runtime::Handle::current());
+        // A replica may answer with an old value, and a value that is read but not written has no guard to tell.
+        let has_replicas = reader.info().config.num_replicas > 1;
         Arc::new(move |subject, from_leader| {
-            runtime.block_on(reader.view(subject, from_leader)).map_err(|error| error.to_string())
+            runtime.block_on(reader.view(subject, from_leader || has_replicas)).map_err(|error| error.to_string())
         })
     }
 

@@ -1,7 +1,7 @@
 //! Which files load as plugins, and what is said of those that do not.
 
 use anyhow::Result;
-use pelton_tests::{App, SOON, plugins, stored};
+use pelton_tests::{App, SOON, logged, plugins, stored, wasi_probe};
 
 use crate::probe;
 
@@ -60,5 +60,20 @@ async fn a_ready_made_component_runs_as_its_core_module_does() -> Result<()> {
     app.covered("probe", 1, app.publish("in.a", r#"[{"emit":{}},{"count":"n"}]"#).await?).await?;
     assert_eq!(stored::events(&app, "out").await?.len(), 1);
     assert_eq!(app.view("v", "n").await?.as_deref(), Some(&b"1"[..]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_with_wasi_has_the_events_time_and_prints_to_the_log() -> Result<()> {
+    let app = App::with_input(&with(&wasi_probe()?.display().to_string())).await?;
+    let host = app.host()?;
+    let time = ("ce-time", "2001-09-09T01:46:40Z");
+    let headers = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "t"), ("ce-type", "t"), time];
+    let last = app.publish_with("in.a", &headers, r#"[{"print":"hello\nyou"},"random",{"count":"n"}]"#).await?;
+    app.covered("probe", 1, last).await?;
+    assert_eq!(app.view("v", "n").await?.as_deref(), Some(&b"1"[..]));
+    logged(&host, &["plugin", "sequence=1", "out: hello"]).await?;
+    logged(&host, &["plugin", "sequence=1", "err: hello"]).await?;
+    logged(&host, &["plugin", "sequence=1", "you, 1000000000 s"]).await?;
     Ok(())
 }

@@ -166,3 +166,9 @@ pub fn plugins() -> Result<PathBuf> {
     ensure!(folder.join("probe.wasm").exists(), "the plugins are not built: run `cargo xtask test`");
     Ok(folder.canonicalize()?)
 }
+
+/// The guest `probe` as a ready-made component, which imports WASI.
+pub fn wasi_probe() -> Result<PathBuf> {
+    let file = plugins()?.join("../../wasm32-wasip2/release/probe.wasm");
+    file.canonicalize().context("the probe is not built for WASI: run `cargo xtask test`")
+}

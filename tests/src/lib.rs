@@ -10,7 +10,7 @@ mod server;
 pub mod stored;
 mod wait;
 
-pub use app::{App, LONG, SOON, logged, plugins};
+pub use app::{App, LONG, SOON, logged, plugins, wasi_probe};
 pub use host::Host;
 pub use locate::{binary, nats_server};
 pub use process::Running;

@@ -11,6 +11,8 @@ use crate::{
 
 /// The target that plugins are built for.
 pub const WASM: &str = "wasm32-unknown-unknown";
+/// The target of ready-made components, which import WASI. Only a test needs one.
+pub const WASI: &str = "wasm32-wasip2";
 /// The workspace of the example plugins.
 pub const PLUGINS: &str = "plugins";
 /// The workspace of the guests that only tests run.
@@ -27,6 +29,14 @@ pub fn wasm(folder: &str) -> Result<()> {
     let mut command = cargo_in(folder);
     command.args(["build", "--workspace", "--release", "--target", WASM]);
     step(&format!("build {folder} for wasm"), &mut command)
+}
+
+/// Builds what only tests run: all guests for wasm, and one of them as a ready-made component too.
+pub fn guests() -> Result<()> {
+    wasm(GUESTS)?;
+    let mut command = cargo_in(GUESTS);
+    command.args(["build", "--package", "probe", "--release", "--target", WASI]);
+    step("build a guest with WASI", &mut command)
 }
 
 /// What demo, tests and benches are told about the server and the plugins to use.

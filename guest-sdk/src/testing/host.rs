@@ -35,13 +35,13 @@ pub fn setting(name: &str) -> Option<String> {
 }
 
 /// SplitMix64, which is short and good enough.
-pub fn random() -> u64 {
+pub fn random() -> u32 {
     STATE.with_borrow_mut(|state| {
         state.random = state.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = state.random;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        ((z ^ (z >> 31)) >> 32) as u32
     })
 }
 

@@ -20,7 +20,7 @@ pub fn event_raw(payload: impl Into<Vec<u8>>) -> Sample {
         subject: None,
         key: "key".into(),
         stream: "TEST".into(),
-        sequence: 1,
+        sequence: "1".into(),
         time: "2026-01-01T00:00:00Z".into(),
         content_type: "application/json".into(),
         correlation: "test-1".into(),
@@ -74,7 +74,7 @@ impl Sample {
 
     /// Sets the position in the stream; 1 if not set.
     pub fn sequence(mut self, sequence: u64) -> Self {
-        self.0.sequence = sequence;
+        self.0.sequence = sequence.to_string();
         self
     }
 

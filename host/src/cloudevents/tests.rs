@@ -53,7 +53,7 @@ fn attributes(pairs: Headers) -> Vec<(String, String)> {
 #[test]
 fn binary_events_are_read_from_headers() {
     let text = |text: &str| Some(text.to_owned());
-    let cases: [(Headers, Event); 12] = [
+    let cases: [(Headers, Event); 13] = [
         (&[], event()),
         (&[("Content-Type", "text/csv")], Event { content_type: "text/csv".to_owned(), ..event() }),
         (&[("ce-subject", "caf%C3%A9%20%221%22")], Event { subject: text("café \"1\""), ..event() }),
@@ -67,6 +67,10 @@ fn binary_events_are_read_from_headers() {
         (&[("X-Unknown", "100%")], Event { attributes: attributes(&[("x-unknown", "100%")]), ..event() }),
         (&[("Nats-Msg-Id", "a"), ("nats-rollup", "all"), ("NATS-Expected-Stream", "s")], event()),
         (&[("traceparent", "00-1-2-01")], Event { attributes: attributes(&[("traceparent", "00-1-2-01")]), ..event() }),
+        (
+            &[("traceparent", "00-1-2-01"), ("ce-traceparent", "00-3-4-01")],
+            Event { attributes: attributes(&[("traceparent", "00-3-4-01")]), ..event() },
+        ),
         (&[("ce-datacontenttype", "text/html")], event()),
         (&[("ce-time", "2026-01-02T03:04:05Z")], Event { time: "2026-01-02T03:04:05Z".to_owned(), ..event() }),
     ];
@@ -198,6 +202,9 @@ fn broken_structured_events_are_refused() {
         (r#","tenant":{}"#, "\"tenant\" is no scalar"),
         (r#","tenant":[1]"#, "\"tenant\" is no scalar"),
         (r#","data_base64":"?""#, "data_base64"),
+        (r#","data_base64":5"#, "data_base64 is no text"),
+        (r#","data_base64":null"#, "data_base64 is no text"),
+        (r#","data":1,"data_base64":"aGk=""#, "an event has one"),
         (r#","data":"#, "expected value"),
         (r#","data":1,"data":2"#, "duplicate field"),
         (deep.as_str(), "recursion limit"),

@@ -165,21 +165,7 @@ impl Committer {
         if !matches!(self.flight, Flight::Idle) {
             return None;
         }
-        let batch = loop {
-            let group = self.apart.pop();
-            let batch = match &group {
-                Some(group) => self.build(group),
-                None => {
-                    let turn = self.serve();
-                    self.build(&turn)
-                }
-            };
-            match batch {
-                Some(batch) => break batch,
-                None if group.is_none() => return None,
-                None => {}
-            }
-        };
+        let batch = self.next_apart().or_else(|| self.serve())?;
         self.flight = Flight::Sent(batch);
         self.in_flight()
     }
@@ -202,7 +188,13 @@ impl Committer {
 
     /// Takes the outcome of the batch in flight.
     pub fn resolve(&mut self, outcome: Outcome) -> Vec<Action> {
-        let Flight::Sent(batch) = std::mem::take(&mut self.flight) else { return Vec::new() };
+        let batch = match std::mem::take(&mut self.flight) {
+            Flight::Sent(batch) => batch,
+            other => {
+                self.flight = other;
+                return Vec::new();
+            }
+        };
         match outcome {
             Outcome::Committed(last) => self.committed(batch, last),
             Outcome::GuardRejected => self.rejected(batch),
@@ -217,7 +209,13 @@ impl Committer {
 
     /// Takes the checkpoint that [`Action::Check`] asked for; none if the stream has none.
     pub fn checked(&mut self, stored: Option<Stored<Checkpoint>>) -> Vec<Action> {
-        let Flight::Checking(mut batch, guard_rejected) = std::mem::take(&mut self.flight) else { return Vec::new() };
+        let (mut batch, guard_rejected) = match std::mem::take(&mut self.flight) {
+            Flight::Checking(batch, guard_rejected) => (batch, guard_rejected),
+            other => {
+                self.flight = other;
+                return Vec::new();
+            }
+        };
         let Some(part) = batch.parts.first() else { return Vec::new() };
         let id = part.lane.clone();
         let Some(stored) = stored else {
@@ -353,22 +351,31 @@ impl Committer {
         self.turn.retain(|waiting| waiting != id);
     }
 
-    /// All lanes with steps; the one served first now is served last next time.
-    fn serve(&mut self) -> Vec<LaneId> {
+    /// A batch of the next group of lanes that is to be tried apart.
+    fn next_apart(&mut self) -> Option<Batch> {
+        while let Some(group) = self.apart.pop() {
+            if let Some(batch) = self.build(&group) {
+                return Some(batch);
+            }
+        }
+        None
+    }
+
+    /// A batch of all lanes with steps, as far as there is room. The first that found none comes first next time.
+    fn serve(&mut self) -> Option<Batch> {
         let lanes = &self.lanes;
         self.turn.retain(|id| lanes.get(id).is_some_and(|lane| !lane.steps.is_empty()));
-        let served = self.turn.iter().cloned().collect();
-        if !self.turn.is_empty() {
-            self.turn.rotate_left(1);
-        }
-        served
+        let batch = self.build(&self.turn)?;
+        let served = self.turn.iter().zip(&batch.parts).take_while(|(id, part)| **id == part.lane).count();
+        self.turn.rotate_left(if served == self.turn.len() { 1 } else { served });
+        Some(batch)
     }
 
     /// A batch of what `ids` have handed in. Each lane gets a fair share of the room; what one leaves, the next may use.
-    fn build(&self, ids: &[LaneId]) -> Option<Batch> {
+    fn build<'a>(&self, ids: impl IntoIterator<Item = &'a LaneId>) -> Option<Batch> {
         let mut batch = Batch { messages: Vec::new(), parts: Vec::new(), unanswered: 0 };
         let mut room = Room { messages: self.bounds.batch_messages, bytes: self.bounds.batch_bytes };
-        let waiting = ids.iter().filter_map(|id| Some((id, self.lanes.get(id)?)));
+        let waiting = ids.into_iter().filter_map(|id| Some((id, self.lanes.get(id)?)));
         let waiting: Vec<_> = waiting.filter(|(_, lane)| !lane.steps.is_empty()).collect();
         for (at, (id, lane)) in waiting.iter().enumerate() {
             let share = room.share(waiting.len() - at);

@@ -60,6 +60,7 @@ impl Ledger {
     }
 
     /// Takes a module's lanes over: the next epoch of each checkpoint, and the record, in one batch guarded by what was
+    /// read.
     pub async fn take_over(
         &self,
         record: &Record,

@@ -112,6 +112,7 @@ impl Context<'_> {
                 attempts,
                 deadline: table.deadline.unwrap_or(defaults.deadline),
                 memory: table.memory.unwrap_or(defaults.memory),
+                ..defaults
             },
         })
     }

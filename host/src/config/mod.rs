@@ -99,10 +99,14 @@ pub struct Limits {
     pub deadline: Duration,
     /// Linear memory, in bytes.
     pub memory: usize,
+    /// Lines that it may log in a second.
+    pub log_lines: u32,
+    /// Bytes that it may log in a second.
+    pub log_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { attempts: 5, deadline: Duration::from_secs(1), memory: 64 << 20 }
+        Self { attempts: 5, deadline: Duration::from_secs(1), memory: 64 << 20, log_lines: 100, log_bytes: 64 << 10 }
     }
 }

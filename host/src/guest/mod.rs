@@ -2,6 +2,7 @@
 //! `v0_1` knows the WIT types.
 
 mod engine;
+mod log;
 mod plugin;
 mod random;
 mod state;
@@ -9,6 +10,7 @@ mod v0_1;
 mod wasi;
 
 pub use engine::{Engine, EngineError, INSTANCES};
+pub use log::Rate;
 pub use plugin::{Instance, LoadError, Plugin, Role};
 
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ pub struct Setting {
     pub config: Arc<BTreeMap<String, String>>,
     /// What it may use.
     pub limits: Limits,
+    /// How much it may log, counted over all its instances.
+    pub log_rate: Arc<Rate>,
 }
 
 /// One input as a guest sees it.

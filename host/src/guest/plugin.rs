@@ -116,7 +116,9 @@ impl Instance {
     pub fn call(&mut self, call: Call<'_>) -> Result<Effects, Failure> {
         self.store.data_mut().begin(call);
         self.store.set_epoch_deadline(self.ticks);
-        match self.export.call(&mut self.store, call) {
+        let answer = self.export.call(&mut self.store, call);
+        self.store.data_mut().log.end();
+        match answer {
             Ok(answer) => answer,
             Err(error) => {
                 let stopped = self.store.data_mut().stopped.take();

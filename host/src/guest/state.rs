@@ -2,18 +2,13 @@
 
 use std::sync::Arc;
 
-use tracing::{debug, error, info, warn};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
+use super::log::Log;
 use super::wasi::Wasi;
 use super::{Call, Setting};
 use crate::lane::views::{GetError, Views};
 use crate::policy::Failure;
-
-/// The most log lines that one call may write; more are dropped.
-const LOG_LINES: u32 = 100;
-/// The most characters of a log line.
-const LOG_LINE: usize = 4 << 10;
 
 /// The data of one store.
 pub struct State {
@@ -21,11 +16,10 @@ pub struct State {
     pub(super) views: Views,
     pub(super) key: Arc<str>,
     pub(super) wasi: Wasi,
+    pub(super) log: Log,
     pub(super) limits: StoreLimits,
     /// Why the host ended the call, if it did: then the trap is only how.
     pub(super) stopped: Option<Failure>,
-    lines: u32,
-    sequence: u64,
 }
 
 impl State {
@@ -38,7 +32,8 @@ impl State {
             .memories(4)
             .trap_on_grow_failure(true)
             .build();
-        Self { setting, views, key: "".into(), wasi: Wasi::new(), limits, stopped: None, lines: 0, sequence: 0 }
+        let log = Log::new(setting.module.clone(), setting.log_rate.clone());
+        Self { setting, views, key: "".into(), wasi: Wasi::new(&log), log, limits, stopped: None }
     }
 
     /// Makes the state ready for one input.
@@ -46,8 +41,7 @@ impl State {
         self.key = call.key.clone();
         self.wasi.begin(call.event);
         self.stopped = None;
-        self.lines = 0;
-        self.sequence = call.sequence.0;
+        self.log.begin(call.sequence);
     }
 
     /// The value of a view key; an error ends the call.
@@ -62,21 +56,5 @@ impl State {
     fn stop(&mut self, failure: Failure) -> wasmtime::Error {
         self.stopped = Some(failure);
         wasmtime::Error::msg("stopped by the host")
-    }
-
-    /// Writes one line of the guest to the log, without what could play tricks on a terminal.
-    pub(super) fn log(&mut self, level: tracing::Level, message: &str) {
-        self.lines += 1;
-        if self.lines > LOG_LINES {
-            return;
-        }
-        let line: String = message.chars().take(LOG_LINE).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let (module, sequence) = (&self.setting.module, self.sequence);
-        match level {
-            tracing::Level::ERROR => error!(target: "plugin", %module, sequence, "{line}"),
-            tracing::Level::WARN => warn!(target: "plugin", %module, sequence, "{line}"),
-            tracing::Level::INFO => info!(target: "plugin", %module, sequence, "{line}"),
-            _ => debug!(target: "plugin", %module, sequence, "{line}"),
-        }
     }
 }

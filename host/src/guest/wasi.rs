@@ -1,5 +1,5 @@
 //! A WASI with nothing in it, for components whose toolchain imports it: no files, no sockets, no environment. The clock
-//! shows the event's time and stands still; randomness is seeded by the event's id; output is dropped.
+//! shows the event's time and stands still; randomness is seeded by the event's id; output goes to the log.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -10,6 +10,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use wasmtime::component::Linker;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
+use super::log::Log;
 use super::random::Seeded;
 use super::state::State;
 use crate::event::Event;
@@ -23,10 +24,12 @@ pub struct Wasi {
 }
 
 impl Wasi {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(log: &Log) -> Self {
         let (time, random) = (EventTime::default(), SharedRandom::default());
         let mut builder = WasiCtx::builder();
         builder
+            .stdout(log.clone())
+            .stderr(log.clone())
             .wall_clock(time.clone())
             .monotonic_clock(time.clone())
             .secure_random(random.clone())
@@ -45,9 +48,9 @@ impl Wasi {
         self.random.with(|random| *random = Seeded::of(&event.id));
     }
 
-    /// The next random bits of this event.
-    pub(super) fn random(&self) -> u64 {
-        self.random.with(Seeded::next)
+    /// The next 32 random bits of this event.
+    pub(super) fn random(&self) -> u32 {
+        (self.random.with(Seeded::next) >> 32) as u32
     }
 }
 

@@ -15,7 +15,7 @@ use crate::commit::{app_stream, witness::Witness};
 use crate::config::{Config, Module};
 use crate::effects::{Bounds, Origin};
 use crate::event::Sequence;
-use crate::guest::{Engine, INSTANCES, Plugin, Setting};
+use crate::guest::{Engine, INSTANCES, Plugin, Rate, Setting};
 use crate::lane::runner::Job;
 use crate::policy::backoff;
 use crate::source::{InputStream, Routing};
@@ -110,7 +110,12 @@ fn job(app: &App, module: &Module, plugin: Plugin, stream: &InputStream, bounds:
     let config = Arc::new(module.config.clone());
     Job {
         plugin,
-        setting: Setting { module: module.name.clone(), config, limits: module.limits },
+        setting: Setting {
+            module: module.name.clone(),
+            config,
+            limits: module.limits,
+            log_rate: Arc::new(Rate::new(module.limits.log_lines, module.limits.log_bytes)),
+        },
         grants: Arc::new(module.grants.clone()),
         bounds,
         origin: Arc::new(origin),

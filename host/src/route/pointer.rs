@@ -1,9 +1,11 @@
 //! JSON pointers into payloads, followed without building the payload in memory. Pure.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::key::KeyError;
 
@@ -55,6 +57,23 @@ enum Found {
     Compound,
 }
 
+impl Found {
+    /// Reads what stands where the path ends. A whole number keeps its digits, however many there are; any other takes its
+    /// shortest form, so that `1.50` and `1.5` are one key.
+    fn of(raw: &RawValue) -> serde_json::Result<Self> {
+        let text = raw.get();
+        let is_whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        Ok(match text.bytes().next() {
+            Some(b'{' | b'[') => Self::Compound,
+            Some(b'n') => Self::Nothing,
+            Some(b'"') => Self::Scalar(serde_json::from_str(text)?),
+            Some(b't' | b'f') => Self::Scalar(text.to_owned()),
+            _ if is_whole => Self::Scalar(text.to_owned()),
+            _ => Self::Scalar(serde_json::from_str::<f64>(text)?.to_string()),
+        })
+    }
+}
+
 /// Walks a JSON text along `path` without building it in memory: most of a payload is only skipped.
 struct Walk<'p> {
     path: &'p [String],
@@ -64,17 +83,15 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = Found;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
-        deserializer.deserialize_any(self)
+        if self.path.is_empty() {
+            Found::of(<&RawValue>::deserialize(deserializer)?).map_err(D::Error::custom)
+        } else {
+            deserializer.deserialize_any(self)
+        }
     }
 }
 
-impl Walk<'_> {
-    /// A scalar is found only where the path ends.
-    fn scalar(self, value: impl fmt::Display) -> Found {
-        if self.path.is_empty() { Found::Scalar(value.to_string()) } else { Found::Nothing }
-    }
-}
-
+/// Visits what stands on the way: only objects and lists lead further.
 impl<'de> Visitor<'de> for Walk<'_> {
     type Value = Found;
 
@@ -86,62 +103,55 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(Found::Nothing)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Found, E> {
-        Ok(self.scalar(value))
+    fn visit_bool<E>(self, _: bool) -> Result<Found, E> {
+        Ok(Found::Nothing)
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Found, E> {
-        Ok(self.scalar(value))
+    fn visit_i64<E>(self, _: i64) -> Result<Found, E> {
+        Ok(Found::Nothing)
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Found, E> {
-        Ok(self.scalar(value))
+    fn visit_u64<E>(self, _: u64) -> Result<Found, E> {
+        Ok(Found::Nothing)
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Found, E> {
-        Ok(self.scalar(value))
+    fn visit_f64<E>(self, _: f64) -> Result<Found, E> {
+        Ok(Found::Nothing)
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Found, E> {
-        Ok(self.scalar(value))
+    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
+        Ok(Found::Nothing)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
-        let Some((wanted, rest)) = self.path.split_first() else {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(Found::Compound);
-        };
         let mut found = Found::Nothing;
-        while let Some(name) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            if name == *wanted {
-                found = map.next_value_seed(Walk { path: rest })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            match self.path.split_first() {
+                Some((wanted, rest)) if name == *wanted => found = map.next_value_seed(Walk { path: rest })?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(found)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
-        let Some((wanted, rest)) = self.path.split_first() else {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(Found::Compound);
-        };
-        let wanted = wanted.parse::<usize>().ok();
+        let Some((wanted, rest)) = self.path.split_first() else { return Ok(Found::Nothing) };
+        let wanted = index(wanted);
         let mut found = Found::Nothing;
-        let mut at = 0;
-        loop {
-            let next = if Some(at) == wanted {
-                seq.next_element_seed(Walk { path: rest })?
-            } else {
-                seq.next_element::<IgnoredAny>()?.map(|_| Found::Nothing)
-            };
-            match next {
-                Some(here) if Some(at) == wanted => found = here,
-                Some(_) => {}
-                None => return Ok(found),
+        for at in 0.. {
+            if Some(at) == wanted {
+                let Some(here) = seq.next_element_seed(Walk { path: rest })? else { break };
+                found = here;
+            } else if seq.next_element::<IgnoredAny>()?.is_none() {
+                break;
             }
-            at += 1;
         }
+        Ok(found)
     }
+}
+
+/// The index that `token` names: digits without a leading zero.
+fn index(token: &str) -> Option<usize> {
+    let is_index = token == "0" || (!token.starts_with(['0', '+']));
+    if is_index { token.parse().ok() } else { None }
 }

@@ -129,6 +129,7 @@ fn json_key(pointer: &str, missing: Option<&str>, payload: &str) -> Result<Strin
 fn keys_come_from_a_json_pointer() {
     const DOCUMENT: &str = r#"{
         "text": "A 1", "escaped": "\u00e9\n", "count": 3, "minus": -4, "price": 2.50, "big": 18446744073709551615,
+        "bigger": 340282366920938463463374607431768211457, "tens": 1e3, "whole": 2.0,
         "yes": true, "null": null, "empty": "", "": "nameless", "list": ["x", {"id": "y"}, [7]], "object": {"id": "z"},
         "a/b": "slash", "m~n": "tilde", "~1": "both", "0": "zero", "twice": 1, "twice": "last"
     }"#;
@@ -140,6 +141,9 @@ fn keys_come_from_a_json_pointer() {
         ("/minus", Ok("-4")),
         ("/price", Ok("2.5")),
         ("/big", Ok("18446744073709551615")),
+        ("/bigger", Ok("340282366920938463463374607431768211457")),
+        ("/tens", Ok("1000")),
+        ("/whole", Ok("2")),
         ("/yes", Ok("true")),
         ("/", Ok("nameless")),
         ("/list/0", Ok("x")),
@@ -157,6 +161,8 @@ fn keys_come_from_a_json_pointer() {
         ("/list", no("/list")),
         ("/list/3", no("/list/3")),
         ("/list/-", no("/list/-")),
+        ("/list/00", no("/list/00")),
+        ("/list/+0", no("/list/+0")),
         ("/list/id", no("/list/id")),
         ("/object", no("/object")),
         ("/object/id/deeper", no("/object/id/deeper")),

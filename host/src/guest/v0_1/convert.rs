@@ -17,7 +17,7 @@ pub fn event(call: Call<'_>) -> wit::Event {
         subject: event.subject.clone(),
         key: key.as_ref().to_owned(),
         stream: stream.to_owned(),
-        sequence: sequence.0,
+        sequence: sequence.to_string(),
         time: event.time.clone(),
         content_type: event.content_type.clone(),
         correlation: event.correlation.clone(),

@@ -93,7 +93,7 @@ impl log::Host for State {
             log::Level::Warn => tracing::Level::WARN,
             log::Level::Error => tracing::Level::ERROR,
         };
-        State::log(self, level, &message);
+        self.log.line(level, &message);
         Ok(())
     }
 }
@@ -105,7 +105,7 @@ impl config::Host for State {
 }
 
 impl random::Host for State {
-    fn next(&mut self) -> Result<u64> {
+    fn next(&mut self) -> Result<u32> {
         Ok(self.wasi.random())
     }
 }

@@ -49,6 +49,7 @@ fn obey(order: &Order, event: &Event<Vec<Order>>, effects: &mut Effects) -> Resu
         }
         Order::Get { view, key } => drop(named(view).get_raw(key)),
         Order::Log(line) => log::warn(line),
+        Order::Print(line) => print(line),
         Order::Config(name) => effects.emit(Emitted::json("out", "probe.config", &config::get(name))?),
         Order::Random => effects.emit(Emitted::json("out", "probe.random", &random::next())?),
         Order::Echo => effects.emit(Emitted::json("out", "probe.echo", &seen(event))?),
@@ -59,6 +60,13 @@ fn obey(order: &Order, event: &Event<Vec<Order>>, effects: &mut Effects) -> Resu
         Order::Grow => grow(),
     }
     Ok(())
+}
+
+/// Prints the usual way, with the time. Only a guest that is built for WASI can; others trap.
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "that is the order")]
+fn print(line: &str) {
+    println!("out: {line}");
+    eprint!("err: {line}, {} s", std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
 }
 
 /// A view by a name that is known only now.

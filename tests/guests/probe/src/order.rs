@@ -36,6 +36,8 @@ pub enum Order {
     Get { view: String, key: String },
     /// Write a line to the log.
     Log(String),
+    /// Write a line to standard output and to standard error.
+    Print(String),
     /// Emit what the config says under a name.
     Config(String),
     /// Emit a random number.
