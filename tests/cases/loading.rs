@@ -72,8 +72,8 @@ async fn a_component_with_wasi_has_the_events_time_and_prints_to_the_log() -> Re
     let last = app.publish_with("in.a", &headers, r#"[{"print":"hello\nyou"},"random",{"count":"n"}]"#).await?;
     app.covered("probe", 1, last).await?;
     assert_eq!(app.view("v", "n").await?.as_deref(), Some(&b"1"[..]));
-    logged(&host, &["plugin", "sequence=1", "out: hello"]).await?;
-    logged(&host, &["plugin", "sequence=1", "err: hello"]).await?;
-    logged(&host, &["plugin", "sequence=1", "you, 1000000000 s"]).await?;
+    logged(&host, &["plugin says", "sequence=1", "out: hello"]).await?;
+    logged(&host, &["plugin says", "sequence=1", "err: hello"]).await?;
+    logged(&host, &["plugin says", "sequence=1", "you, 1000000000 s"]).await?;
     Ok(())
 }

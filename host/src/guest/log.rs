@@ -112,10 +112,10 @@ impl Lines {
                 warn!(%module, dropped, "lines of the plugin's log were dropped: it writes more than its limit");
             }
             match level {
-                Level::ERROR => error!(target: "plugin", %module, sequence, "{line}"),
-                Level::WARN => warn!(target: "plugin", %module, sequence, "{line}"),
-                Level::INFO => info!(target: "plugin", %module, sequence, "{line}"),
-                _ => debug!(target: "plugin", %module, sequence, "{line}"),
+                Level::ERROR => error!(target: "plugin", %module, sequence, line, "plugin says"),
+                Level::WARN => warn!(target: "plugin", %module, sequence, line, "plugin says"),
+                Level::INFO => info!(target: "plugin", %module, sequence, line, "plugin says"),
+                _ => debug!(target: "plugin", %module, sequence, line, "plugin says"),
             }
         }
         if self.last.len() == KEPT {
