@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::effects::{Bounds, Origin, Outgoing};
-use crate::event::{Delivery, Sequence, rfc3339};
-use crate::policy::Cause;
+use crate::event::{Sequence, rfc3339};
+use crate::lane::GivenUp;
+use crate::policy::{Cause, CauseKind};
 
 /// A dead letter, as JSON in the app stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct DeadLetter {
     pub payload: Payload,
     /// Why it is here.
     pub cause: Cause,
+    /// What the plugin logged last, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
     /// How often it was tried.
     pub attempts: u32,
     /// The digest of the plugin that tried.
@@ -61,7 +65,7 @@ pub enum Payload {
     },
 }
 
-/// The most characters of a cause. A backtrace fits; a guest that writes novels does not.
+/// The most characters of a cause: a guest may write a paragraph, no novel.
 const CAUSE: usize = 8 << 10;
 /// The bytes that a minimal dead letter keeps of a payload.
 const CUT: usize = 1 << 10;
@@ -77,28 +81,33 @@ pub struct By<'a> {
     pub plugin: &'a str,
 }
 
-/// The message that keeps `input` as a dead letter: whole if that fits `bounds`, else cut to its beginning and hash.
-pub fn message(by: By<'_>, input: &Delivery, cause: Cause, attempts: u32, bounds: &Bounds) -> Outgoing {
-    let whole = outgoing(by, letter(by, input, cause.clone(), attempts, whole(&input.message.payload)));
-    if bounds.check(&whole).is_ok() { whole } else { minimal(by, input, cause, attempts) }
+/// The message that keeps an input as a dead letter: whole if that fits `bounds`, else cut to its beginning and hash.
+pub fn message(by: By<'_>, given_up: GivenUp, bounds: &Bounds) -> Outgoing {
+    if given_up.cause.kind == CauseKind::Size {
+        return minimal(by, given_up);
+    }
+    let whole = outgoing(by, letter(by, given_up.clone(), whole(&given_up.input.message.payload)));
+    if bounds.check(&whole).is_ok() { whole } else { minimal(by, given_up) }
 }
 
-/// The smallest dead letter of `input`: no headers, the beginning and hash of its payload.
-pub fn minimal(by: By<'_>, input: &Delivery, cause: Cause, attempts: u32) -> Outgoing {
-    let payload = &input.message.payload;
+/// The smallest dead letter of an input: no headers, the beginning and hash of its payload.
+fn minimal(by: By<'_>, given_up: GivenUp) -> Outgoing {
+    let payload = given_up.input.message.payload.clone();
     let cut = Payload::Cut {
-        data_cut_base64: BASE64.encode(payload.get(..CUT).unwrap_or(payload)),
+        data_cut_base64: BASE64.encode(payload.get(..CUT).unwrap_or(&payload)),
         size: payload.len(),
-        sha256: format!("{:x}", Sha256::digest(payload)),
+        sha256: format!("{:x}", Sha256::digest(&payload)),
     };
-    let mut letter = letter(by, input, cause, attempts, cut);
+    let mut letter = letter(by, given_up, cut);
     letter.headers.clear();
+    letter.log.clear();
+    letter.cause.backtrace.clear();
     letter.cause.message = letter.cause.message.chars().take(CUT).collect();
     letter.subject = letter.subject.chars().take(CUT).collect();
     outgoing(by, letter)
 }
 
-fn letter(by: By<'_>, input: &Delivery, mut cause: Cause, attempts: u32, payload: Payload) -> DeadLetter {
+fn letter(by: By<'_>, GivenUp { input, mut cause, attempts, log }: GivenUp, payload: Payload) -> DeadLetter {
     cause.message = cause.message.chars().take(CAUSE).collect();
     DeadLetter {
         module: by.origin.module.to_string(),
@@ -110,6 +119,7 @@ fn letter(by: By<'_>, input: &Delivery, mut cause: Cause, attempts: u32, payload
         headers: input.message.headers.clone(),
         payload,
         cause,
+        log,
         attempts,
         plugin: by.plugin.to_owned(),
     }

@@ -126,6 +126,12 @@ impl Bounds {
         Self { message: max_payload, batch_messages, batch_bytes: 8 << 20 }
     }
 
+    /// These bounds, narrowed to what one input of a module may cause: so many effects, of so many bytes.
+    pub fn within(self, effects: usize, bytes: usize) -> Self {
+        let batch_messages = self.batch_messages.min(effects.saturating_add(1));
+        Self { batch_messages, batch_bytes: self.batch_bytes.min(bytes), ..self }
+    }
+
     /// Whether `message` may be sent.
     pub fn check(&self, message: &Outgoing) -> Result<(), Violation> {
         self.check_sizes(message.subject.len(), message.header_size(), message.payload.len())

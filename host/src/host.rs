@@ -28,7 +28,7 @@ use crate::commit::task::{Request, Task as CommitTask};
 use crate::commit::witness::Witness;
 use crate::config::Config;
 use crate::effects::Bounds;
-use crate::guest::Engine;
+use crate::guest::Engines;
 use crate::lane::Lane;
 use crate::lane::runner::Runner;
 use crate::lane::task::{End, Task as LaneTask};
@@ -50,11 +50,10 @@ const WITNESS: Duration = Duration::from_secs(5);
 /// When nothing can run: a plugin that does not load, a server that is too old, an app stream that cannot be trusted, a
 /// module whose record forbids what the config says; and when every lane ended before `shutdown`.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
-    let engine = Engine::new()?;
     let connections = connect(&config.nats).await?;
     let app = prepare::app(&config, &connections).await?;
     let bounds = Bounds::new(connections.max_payload(), config.stream.batch);
-    let deployed = prepare::modules(&config, &engine, &connections, &app, bounds).await?;
+    let deployed = prepare::modules(&config, &mut Engines::default(), &connections, &app, bounds).await?;
 
     let (requests, received) = mpsc::channel(REQUESTS);
     let committer = Committer::new(app.subjects.clone(), bounds);
@@ -149,8 +148,9 @@ impl Host {
         let views = Views::new(self.app.subjects.clone(), module.job.grants.clone(), self.fetch(), module.is_new);
         let task = LaneTask {
             id: id.clone(),
-            lane: Lane::new(at.sequence, module.job.setting.limits.attempts),
+            lane: Lane::new(at.sequence, module.rules),
             runner: Runner::new(module.job.clone(), number, views),
+            breaker: module.breaker.clone(),
             inputs: received,
             notices: noticed,
             committer: self.requests.clone(),

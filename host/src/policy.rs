@@ -1,6 +1,12 @@
 //! What to do about an input that was not processed. Pure.
+//!
+//! [`decide`] is the policy for one input, [`breaker`] that for a module whose inputs fail in a row.
+
+pub mod breaker;
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use xxhash_rust::xxh64::xxh64;
 
@@ -14,20 +20,49 @@ pub enum Failure {
     Retry(Option<Duration>),
     /// The guest says that the input can never be processed.
     Reject(String),
-    /// The guest trapped, with the message and the wasm backtrace.
-    Trap(String),
+    /// The guest trapped.
+    Trap(Trap),
+    /// The guest used more of something than the module may, as this says.
+    Limit(String),
     /// The guest ran past its deadline.
     Timeout(Duration),
     /// What it returned or asked for breaks a rule.
     Violation(Violation),
     /// The message is no input.
     Undecodable(Undecodable),
-    /// A view could not be read, since NATS did not answer. Not the guest's doing.
+    /// The server refuses to store what it leads to, for this reason.
+    Refused(String),
+    /// It could not be run at present, for a reason that is not the guest's doing: NATS does not answer, or all instances
+    /// are in use.
     Interrupted(String),
 }
 
+/// How a guest trapped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trap {
+    /// What happened, with the last line that the guest logged.
+    pub message: String,
+    /// The guest's functions, innermost first.
+    pub backtrace: Vec<String>,
+}
+
+/// A failure, and what the guest logged last before it.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// The failure.
+    pub failure: Failure,
+    /// The last lines, oldest first.
+    pub log: Vec<String>,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, log: Vec::new() }
+    }
+}
+
 /// The kinds of cause that a dead letter names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum CauseKind {
     /// The guest rejected the input.
@@ -36,6 +71,8 @@ pub enum CauseKind {
     Retry,
     /// The guest trapped.
     Trap,
+    /// The guest used more than the module may.
+    Limit,
     /// The guest ran past its deadline.
     Timeout,
     /// The envelope is broken.
@@ -46,15 +83,47 @@ pub enum CauseKind {
     Effects,
     /// The server refused the effects.
     Size,
+    /// It could not be run at that time. Only a replay can end so.
+    Interrupted,
 }
 
 /// Why an input became a dead letter.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cause {
     /// The kind.
     pub kind: CauseKind,
     /// A sentence for people.
     pub message: String,
+    /// Where a guest trapped: its functions, innermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backtrace: Vec<String>,
+}
+
+impl Cause {
+    /// A cause without a backtrace.
+    pub fn new(kind: CauseKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), backtrace: Vec::new() }
+    }
+}
+
+/// What becomes of an input that is given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It is kept as a dead letter, and the lane goes on.
+    #[default]
+    DeadLetter,
+    /// The module stops before it.
+    Halt,
+}
+
+/// What a module wants done about failures.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How often an input that asks for it is tried.
+    pub attempts: u32,
+    /// What becomes of one that is given up.
+    pub on_failure: OnFailure,
 }
 
 /// What to do.
@@ -67,34 +136,58 @@ pub enum Decision {
         /// Whether this counts as one of the module's attempts.
         counts: bool,
     },
-    /// Give the input up.
+    /// Keep the input as a dead letter, and go on.
     DeadLetter(Cause),
+    /// Stop the module before this input.
+    Halt(Cause),
 }
 
 /// The first pause of a backoff.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause of a backoff, and of what a guest may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A trap, a timeout or a broken rule is tried once more, on a fresh instance: that tells chance from cause.
+/// A trap, a timeout or a broken limit is tried once more, on a fresh instance: that tells chance from cause.
 const ATTEMPTS_OF_A_TRAP: u32 = 2;
 
-/// Decides about the input at `sequence`, which failed for the `attempt`th time (from 1) of at most `attempts`.
-pub fn decide(failure: &Failure, sequence: Sequence, attempt: u32, attempts: u32) -> Decision {
-    let give_up = |kind, message: String| Decision::DeadLetter(Cause { kind, message });
-    let again = |after| Decision::Retry { after, counts: true };
-    match failure {
-        Failure::Interrupted(_) => Decision::Retry { after: backoff(sequence, attempt.max(3)), counts: false },
-        Failure::Retry(after) if attempt < attempts => {
-            again(after.unwrap_or_else(|| backoff(sequence, attempt)).min(LONGEST_PAUSE))
+/// Decides about the input at `sequence`, which failed for the `attempt`th time (from 1).
+pub fn decide(failure: &Failure, sequence: Sequence, attempt: u32, rules: Rules) -> Decision {
+    let tries = match failure {
+        Failure::Interrupted(_) => {
+            return Decision::Retry { after: backoff(sequence, attempt.max(3)), counts: false };
         }
-        Failure::Retry(_) => give_up(CauseKind::Retry, format!("the plugin asked for another try {attempt} times")),
-        Failure::Trap(_) | Failure::Timeout(_) if attempt < attempts.min(ATTEMPTS_OF_A_TRAP) => again(Duration::ZERO),
-        Failure::Trap(message) => give_up(CauseKind::Trap, message.clone()),
-        Failure::Timeout(deadline) => give_up(CauseKind::Timeout, format!("still running after {deadline:?}")),
-        Failure::Reject(reason) => give_up(CauseKind::Reject, reason.clone()),
-        Failure::Violation(violation) => give_up(CauseKind::Effects, violation.to_string()),
-        Failure::Undecodable(Undecodable::Envelope(error)) => give_up(CauseKind::Decode, error.to_string()),
-        Failure::Undecodable(Undecodable::Key(error)) => give_up(CauseKind::Key, error.to_string()),
+        Failure::Retry(_) => rules.attempts,
+        Failure::Trap(_) | Failure::Timeout(_) | Failure::Limit(_) => rules.attempts.min(ATTEMPTS_OF_A_TRAP),
+        Failure::Reject(_) | Failure::Violation(_) | Failure::Undecodable(_) | Failure::Refused(_) => 1,
+    };
+    if attempt < tries {
+        let after = match failure {
+            Failure::Retry(after) => after.unwrap_or_else(|| backoff(sequence, attempt)).min(LONGEST_PAUSE),
+            _ => Duration::ZERO,
+        };
+        return Decision::Retry { after, counts: true };
+    }
+    let cause = cause_of(failure, attempt);
+    match rules.on_failure {
+        OnFailure::DeadLetter => Decision::DeadLetter(cause),
+        OnFailure::Halt => Decision::Halt(cause),
+    }
+}
+
+/// The cause that a failure leaves behind when it was tried so often.
+pub fn cause_of(failure: &Failure, attempt: u32) -> Cause {
+    match failure {
+        Failure::Retry(_) => Cause::new(CauseKind::Retry, format!("the plugin asked for another try {attempt} times")),
+        Failure::Reject(reason) => Cause::new(CauseKind::Reject, reason),
+        Failure::Trap(Trap { message, backtrace }) => {
+            Cause { backtrace: backtrace.clone(), ..Cause::new(CauseKind::Trap, message) }
+        }
+        Failure::Limit(limit) => Cause::new(CauseKind::Limit, limit),
+        Failure::Timeout(deadline) => Cause::new(CauseKind::Timeout, format!("still running after {deadline:?}")),
+        Failure::Violation(violation) => Cause::new(CauseKind::Effects, violation.to_string()),
+        Failure::Undecodable(Undecodable::Envelope(error)) => Cause::new(CauseKind::Decode, error.to_string()),
+        Failure::Undecodable(Undecodable::Key(error)) => Cause::new(CauseKind::Key, error.to_string()),
+        Failure::Refused(reason) => Cause::new(CauseKind::Size, format!("the server refuses its effects: {reason}")),
+        Failure::Interrupted(reason) => Cause::new(CauseKind::Interrupted, reason),
     }
 }
 
@@ -110,8 +203,14 @@ pub fn backoff(sequence: Sequence, attempt: u32) -> Duration {
 mod tests {
     use super::*;
 
+    const RULES: Rules = Rules { attempts: 3, on_failure: OnFailure::DeadLetter };
+
     fn after(failure: &Failure, attempt: u32) -> Decision {
-        decide(failure, Sequence(7), attempt, 3)
+        decide(failure, Sequence(7), attempt, RULES)
+    }
+
+    fn trap() -> Failure {
+        Failure::Trap(Trap { message: "boom".to_owned(), backtrace: vec!["f".to_owned()] })
     }
 
     #[test]
@@ -122,16 +221,34 @@ mod tests {
     }
 
     #[test]
-    fn a_trap_is_tried_once_more() {
-        let trap = Failure::Trap("boom".into());
-        assert_eq!(after(&trap, 1), Decision::Retry { after: Duration::ZERO, counts: true });
-        assert!(matches!(after(&trap, 2), Decision::DeadLetter(Cause { kind: CauseKind::Trap, .. })));
+    fn a_trap_a_timeout_and_a_broken_limit_are_tried_once_more() {
+        for failure in [trap(), Failure::Timeout(Duration::from_secs(1)), Failure::Limit("memory".to_owned())] {
+            assert_eq!(after(&failure, 1), Decision::Retry { after: Duration::ZERO, counts: true });
+            assert!(matches!(after(&failure, 2), Decision::DeadLetter(_)), "{failure:?}");
+            let once = Rules { attempts: 1, ..RULES };
+            assert!(matches!(decide(&failure, Sequence(7), 1, once), Decision::DeadLetter(_)), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_trap_leaves_its_backtrace() {
+        let expected = Cause { kind: CauseKind::Trap, message: "boom".to_owned(), backtrace: vec!["f".to_owned()] };
+        assert_eq!(after(&trap(), 2), Decision::DeadLetter(expected));
     }
 
     #[test]
     fn a_rejection_is_final_and_an_interruption_never_is() {
         assert!(matches!(after(&Failure::Reject("no".into()), 1), Decision::DeadLetter(_)));
         assert!(matches!(after(&Failure::Interrupted("away".into()), 99), Decision::Retry { counts: false, .. }));
+    }
+
+    #[test]
+    fn a_module_that_halts_keeps_no_dead_letters() {
+        let rules = Rules { on_failure: OnFailure::Halt, ..RULES };
+        for (failure, attempt) in [(Failure::Reject("no".into()), 1), (trap(), 2), (Failure::Retry(None), 3)] {
+            assert!(matches!(decide(&failure, Sequence(7), attempt, rules), Decision::Halt(_)), "{failure:?}");
+        }
+        assert!(matches!(decide(&trap(), Sequence(7), 1, rules), Decision::Retry { .. }));
     }
 
     #[test]

@@ -7,15 +7,17 @@ use crate::probe;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_failure_becomes_a_dead_letter_with_its_cause_and_tries() -> Result<()> {
-    let app =
-        App::with_input(&probe::module("lanes = 2\nattempts = 3\ndeadline = \"200ms\"\nmemory = \"8MiB\"")).await?;
+    let app = App::with_input(&probe::module(
+        "lanes = 2\nattempts = 3\nlimits = { deadline = \"200ms\", memory = \"8MiB\" }",
+    ))
+    .await?;
     let _host = app.host()?;
     let cases = [
         (r#"[{"reject":"not today"}]"#, "reject", 1, "not today"),
         (r#"[{"emit":{}},{"reject":"after all"}]"#, "reject", 1, "after all"),
         (r#"["trap"]"#, "trap", 2, "unreachable"),
         (r#"["spin"]"#, "timeout", 2, "200ms"),
-        (r#"["grow"]"#, "trap", 2, "memory"),
+        (r#"["grow"]"#, "limit", 2, "limit of 8MiB"),
         (r#"[{"retry":10}]"#, "retry", 3, "3 times"),
         (r#"[{"retry":null}]"#, "retry", 3, "3 times"),
         ("no orders", "reject", 1, "payload"),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Common;
 use super::output::{print, table};
-use crate::guest::{Engine, Plugin, Role};
+use crate::guest::{Engines, Plugin, Role};
 
 #[derive(clap::Args)]
 pub struct Validate {
@@ -24,10 +24,11 @@ struct Valid {
 impl Validate {
     pub fn main(self) -> anyhow::Result<()> {
         let config = self.common.load()?;
-        let engine = Engine::new()?;
+        let mut engines = Engines::default();
         let mut valid = Vec::new();
         for module in config.modules {
-            let plugin = Plugin::load(&engine, &module.plugin)?;
+            let engine = engines.with_stack(module.limits.stack)?;
+            let plugin = Plugin::load(&engine, &module.plugin, module.digest.as_deref())?;
             valid.push(Valid {
                 module: module.name.to_string(),
                 role: plugin.role,

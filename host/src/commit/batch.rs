@@ -84,14 +84,17 @@ impl Publisher {
         let request = Request::new().headers(headers).payload(last.payload.clone()).timeout(Some(self.timeout));
         match self.client.send_request(last.subject.to_string(), request).await {
             Ok(answer) => classify(&answer.payload),
-            Err(error) => match error.kind() {
-                RequestErrorKind::NoResponders => Outcome::Unavailable("JetStream does not answer".to_owned()),
-                RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
-                    Outcome::Refused(error.to_string())
-                }
-                RequestErrorKind::TimedOut | RequestErrorKind::Other => Outcome::Ambiguous(error.to_string()),
-            },
+            Err(error) => unanswered(error.kind(), error.to_string()),
         }
+    }
+}
+
+/// What a request that got no answer from the stream says of its batch.
+fn unanswered(kind: RequestErrorKind, cause: String) -> Outcome {
+    match kind {
+        RequestErrorKind::NoResponders => Outcome::Unavailable("JetStream does not answer".to_owned()),
+        RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => Outcome::Refused(cause),
+        RequestErrorKind::TimedOut | RequestErrorKind::Other => Outcome::Ambiguous(cause),
     }
 }
 
@@ -149,5 +152,14 @@ mod tests {
         assert!(matches!(classify(error(400, 10199).as_bytes()), Outcome::Refused(_)));
         assert!(matches!(classify(error(503, 10077).as_bytes()), Outcome::Unavailable(_)));
         assert!(matches!(classify(b"nonsense"), Outcome::Ambiguous(_)));
+    }
+
+    #[test]
+    fn no_answer_leaves_open_what_became_of_a_batch() {
+        let unanswered = |kind| unanswered(kind, "why".to_owned());
+        assert_eq!(unanswered(RequestErrorKind::TimedOut), Outcome::Ambiguous("why".to_owned()));
+        assert_eq!(unanswered(RequestErrorKind::Other), Outcome::Ambiguous("why".to_owned()));
+        assert!(matches!(unanswered(RequestErrorKind::NoResponders), Outcome::Unavailable(_)));
+        assert_eq!(unanswered(RequestErrorKind::MaxPayloadExceeded), Outcome::Refused("why".to_owned()));
     }
 }

@@ -1,16 +1,20 @@
 //! What a config file means: cross-checks, defaults, and the types that everything else trusts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
 
-use super::values::Lanes;
-use super::written::{File, Filters, InputTable, ModuleTable, NatsTable, Retention, StreamTable};
-use super::{Config, Input, Limits, Module, Nats, Stream};
+use super::values::{Lanes, Period};
+use super::written::{
+    BreakerTable, DedupeTable, File, Filters, InputTable, ModuleTable, NatsTable, Retention, StreamTable,
+};
+use super::{Config, Input, Module, Nats, Stream};
 use crate::effects::Grants;
+use crate::policy::breaker;
 use crate::route::Filter;
 use crate::subject::{Name, Subjects};
 
@@ -47,7 +51,7 @@ pub fn meant(file: File, folder: &Path) -> Result<Config, Finding> {
     let modules = modules.into_iter().map(|(name, table)| context.module(name, table.into_inner()));
     Ok(Config {
         nats: nats_of(nats, folder),
-        stream: stream_of(&stream)?,
+        stream: stream_of(stream)?,
         modules: modules.collect::<Result<_, _>>()?,
         app,
     })
@@ -59,20 +63,27 @@ fn nats_of(table: NatsTable, folder: &Path) -> Nats {
     Nats { url, creds: table.creds.map(|creds| folder.join(creds)) }
 }
 
-fn stream_of(table: &StreamTable) -> Result<Stream, Finding> {
-    let within = |value: &Option<Spanned<usize>>, default, range: std::ops::RangeInclusive<usize>, what: &str| {
-        let Some(value) = value else { return Ok(default) };
-        if range.contains(value.as_ref()) {
-            return Ok(*value.as_ref());
-        }
-        let message = format!("{what} goes from {} to {}", range.start(), range.end());
-        Err(Finding::new(value.span(), message))
-    };
+fn stream_of(table: StreamTable) -> Result<Stream, Finding> {
     Ok(Stream {
-        replicas: within(&table.replicas, 1, 1..=5, "replicas")?,
-        batch: within(&table.batch, 1_000, 2..=50_000, "batch")?,
-        advance: table.advance.unwrap_or(Duration::from_secs(1)),
+        replicas: within(table.replicas, 1, 1..=5, "replicas")?,
+        batch: within(table.batch, 1_000, 2..=50_000, "batch")?,
+        advance: table.advance.map_or(Duration::from_secs(1), |advance| advance.0),
     })
+}
+
+/// What is written, if it lies in `range`; `default` if nothing is.
+pub fn within<T: PartialOrd + Display + Copy>(
+    written: Option<Spanned<T>>,
+    default: T,
+    range: RangeInclusive<T>,
+    what: &str,
+) -> Result<T, Finding> {
+    let Some(written) = written else { return Ok(default) };
+    if range.contains(written.as_ref()) {
+        return Ok(*written.as_ref());
+    }
+    let message = format!("{what} goes from {} to {}", range.start(), range.end());
+    Err(Finding::new(written.span(), message))
 }
 
 /// What a module's table is understood by.
@@ -87,14 +98,6 @@ struct Context<'a> {
 impl Context<'_> {
     fn module(&self, name: Name, table: ModuleTable) -> Result<Module, Finding> {
         let lanes = table.lanes.unwrap_or(Lanes::ONE);
-        let defaults = Limits::default();
-        let attempts = match table.attempts {
-            Some(attempts) if *attempts.as_ref() == 0 => {
-                return Err(Finding::new(attempts.span(), "attempts count from 1"));
-            }
-            Some(attempts) => attempts.into_inner(),
-            None => defaults.attempts,
-        };
         Ok(Module {
             name,
             plugin: self.folder.join(table.plugin),
@@ -108,18 +111,19 @@ impl Context<'_> {
                 many_lanes: lanes != Lanes::ONE,
             },
             config: table.config,
-            limits: Limits {
-                attempts,
-                deadline: table.deadline.unwrap_or(defaults.deadline),
-                memory: table.memory.unwrap_or(defaults.memory),
-                ..defaults
-            },
+            attempts: within(table.attempts, ATTEMPTS, 1..=1_000, "attempts")?,
+            on_failure: table.on_failure,
+            breaker: breaker_of(table.breaker)?,
+            dedupe: table.dedupe.map(window_of).transpose()?,
+            digest: table.digest.map(digest_of).transpose()?,
+            fresh: table.fresh,
+            limits: table.limits.meant()?,
         })
     }
 
     /// A category, and how long its events are kept.
     fn kept(&self, category: Name) -> (Name, Option<Duration>) {
-        let kept = self.retention.get(&category).and_then(|retention| retention.as_ref().0);
+        let kept = self.retention.get(&category).map(|retention| retention.as_ref().0);
         (category, kept)
     }
 
@@ -155,4 +159,30 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// Tries of an input whose plugin asks for another.
+const ATTEMPTS: u32 = 5;
+
+fn breaker_of(table: BreakerTable) -> Result<breaker::Setting, Finding> {
+    let default = breaker::Setting::default();
+    let pause = Period(Duration::from_millis(100))..=Period(Duration::from_secs(3_600));
+    Ok(breaker::Setting {
+        failures: within(table.failures, default.failures, 0..=1_000_000, "failures")?,
+        pause: within(table.pause, Period(default.pause), pause, "a pause")?.0,
+    })
+}
+
+fn window_of(table: DedupeTable) -> Result<Duration, Finding> {
+    let range = Period(Duration::from_millis(1))..=Period(Duration::from_secs(7 * 24 * 3_600));
+    Ok(within(Some(table.window), Period(Duration::ZERO), range, "a window")?.0)
+}
+
+fn digest_of(written: Spanned<String>) -> Result<String, Finding> {
+    let hex = written.as_ref().strip_prefix("sha256:").unwrap_or_default();
+    if hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(written.into_inner());
+    }
+    let message = "a digest is \"sha256:\" and 64 hex digits, as `pelton inspect` prints it";
+    Err(Finding::new(written.span(), message))
 }

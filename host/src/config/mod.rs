@@ -2,6 +2,7 @@
 //!
 //! Unknown keys and bad values are errors with line and column.
 
+mod limits;
 mod meant;
 mod parse;
 mod values;
@@ -11,10 +12,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use limits::{LARGEST_MEMORY, LARGEST_STACK, Limits, MOST_INSTANCES, MOST_TABLES};
 pub use parse::{Error, load, parse};
-pub use values::{From, Lanes};
+pub use values::{From, Lanes, Size};
 
 use crate::effects::Grants;
+use crate::policy::{OnFailure, breaker};
 use crate::route::{Filter, KeyExpr};
 use crate::subject::Name;
 
@@ -70,6 +73,18 @@ pub struct Module {
     pub grants: Grants,
     /// What the plugin sees as its config.
     pub config: BTreeMap<String, String>,
+    /// How often an input that asks for it is tried.
+    pub attempts: u32,
+    /// What becomes of an input that failed.
+    pub on_failure: OnFailure,
+    /// When the module stops itself for a while.
+    pub breaker: breaker::Setting,
+    /// How far apart repeated inputs are recognised; none if each is an input of its own.
+    pub dedupe: Option<Duration>,
+    /// The digest that its plugin must have.
+    pub digest: Option<String>,
+    /// Whether each event gets an instance of its own, so that no state can hide in one.
+    pub fresh: bool,
     /// What it may use.
     pub limits: Limits,
 }
@@ -87,26 +102,5 @@ impl Input {
     /// Whether a message on `subject` is an input.
     pub fn takes(&self, subject: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(subject))
-    }
-}
-
-/// What a module may use.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// How often an input that asks for it is tried.
-    pub attempts: u32,
-    /// How long one call may run.
-    pub deadline: Duration,
-    /// Linear memory, in bytes.
-    pub memory: usize,
-    /// Lines that it may log in a second.
-    pub log_lines: u32,
-    /// Bytes that it may log in a second.
-    pub log_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { attempts: 5, deadline: Duration::from_secs(1), memory: 64 << 20, log_lines: 100, log_bytes: 64 << 10 }
     }
 }

@@ -1,5 +1,6 @@
 //! Values of the config that have a form of their own: durations, sizes, lanes, starting points.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
@@ -78,36 +79,63 @@ impl<'de> Deserialize<'de> for From {
 }
 
 /// A duration like `"250ms"`, `"2s"`, `"1m"`, `"1h"` or `"30d"`.
-pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let number_ends = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(number_ends);
-    let in_unit = match (number.parse::<u64>(), unit) {
-        (Ok(number), "ms") => Some(Duration::from_millis(number)),
-        (Ok(number), "s") => Some(Duration::from_secs(number)),
-        (Ok(number), "m") => Some(Duration::from_secs(number.saturating_mul(60))),
-        (Ok(number), "h") => Some(Duration::from_secs(number.saturating_mul(60 * 60))),
-        (Ok(number), "d") => Some(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
-        _ => None,
-    };
-    match in_unit {
-        Some(duration) if !duration.is_zero() => Ok(Some(duration)),
-        _ => Err(de::Error::custom(format!(
-            "{text:?} is no duration: write \"250ms\", \"2s\", \"1m\", \"1h\" or \"30d\""
-        ))),
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Period(pub Duration);
+
+/// The units of a [`Period`], in milliseconds.
+const PERIODS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let millis = number_in(&text, PERIODS).filter(|millis| *millis > 0);
+        let period = millis.map(|millis| Self(Duration::from_millis(millis)));
+        let bad = || format!("{text:?} is no duration: write \"250ms\", \"2s\", \"1m\", \"1h\" or \"30d\"");
+        period.ok_or_else(|| de::Error::custom(bad()))
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        in_largest_unit(f, u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX), PERIODS)
     }
 }
 
 /// A size like `"512KiB"` or `"64MiB"`.
-pub fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-    let in_unit = units.iter().find_map(|(unit, shift)| {
-        let number: usize = text.strip_suffix(unit)?.trim().parse().ok()?;
-        number.checked_mul(1 << shift)
-    });
-    match in_unit {
-        Some(size) if size > 0 => Ok(Some(size)),
-        _ => Err(de::Error::custom(format!("{text:?} is no size: write \"512KiB\", \"64MiB\" or \"1GiB\""))),
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Size(pub usize);
+
+/// The units of a [`Size`], in bytes.
+const SIZES: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = number_in(&text, SIZES).and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes > 0);
+        let bad = || format!("{text:?} is no size: write \"512KiB\", \"64MiB\" or \"1GiB\"");
+        bytes.map(Self).ok_or_else(|| de::Error::custom(bad()))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        in_largest_unit(f, self.0 as u64, SIZES)
+    }
+}
+
+/// The whole number of smallest units that a number with a unit stands for.
+fn number_in<const N: usize>(text: &str, units: [(&str, u64); N]) -> Option<u64> {
+    let number_ends = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(number_ends);
+    let (_, factor) = units.into_iter().find(|(name, _)| *name == unit.trim_start())?;
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// Writes `number` in the largest unit that leaves it whole.
+fn in_largest_unit<const N: usize>(f: &mut fmt::Formatter<'_>, number: u64, units: [(&str, u64); N]) -> fmt::Result {
+    let whole = units.into_iter().rev().find(|(_, factor)| number.is_multiple_of(*factor));
+    match whole {
+        Some((unit, factor)) => write!(f, "{}{unit}", number / factor),
+        None => write!(f, "{number}"),
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::values::{self, From, Lanes};
+use super::limits::LimitsTable;
+use super::values::{From, Lanes, Period};
+use crate::policy::OnFailure;
 use crate::route::{Filter, KeyExpr};
 use crate::subject::Name;
 
@@ -38,13 +39,11 @@ pub struct NatsTable {
 pub struct StreamTable {
     pub replicas: Option<Spanned<usize>>,
     pub batch: Option<Spanned<usize>>,
-    #[serde(default, deserialize_with = "values::duration")]
-    pub advance: Option<Duration>,
+    pub advance: Option<Period>,
 }
 
 /// How long events of a category are kept.
-#[derive(Clone, Copy, Deserialize)]
-pub struct Retention(#[serde(deserialize_with = "values::duration")] pub Option<Duration>);
+pub type Retention = Period;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,10 +62,40 @@ pub struct ModuleTable {
     #[serde(default)]
     pub config: BTreeMap<String, String>,
     pub attempts: Option<Spanned<u32>>,
-    #[serde(default, deserialize_with = "values::duration")]
-    pub deadline: Option<Duration>,
-    #[serde(default, deserialize_with = "values::size")]
-    pub memory: Option<usize>,
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    #[serde(default)]
+    pub breaker: BreakerTable,
+    pub dedupe: Option<DedupeTable>,
+    pub digest: Option<Spanned<String>>,
+    #[serde(default)]
+    pub fresh: bool,
+    #[serde(default)]
+    pub limits: LimitsTable,
+}
+
+/// When a module stops itself for a while.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct BreakerTable {
+    pub failures: Option<Spanned<u32>>,
+    pub pause: Option<Spanned<Period>>,
+}
+
+/// What of repeated inputs has no effect.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DedupeTable {
+    /// The one way there is; written out, so that there can be others.
+    #[allow(dead_code, reason = "its being there is its meaning")]
+    pub by: DedupeBy,
+    pub window: Spanned<Period>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DedupeBy {
+    Id,
 }
 
 #[derive(Deserialize)]

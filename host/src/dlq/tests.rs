@@ -4,8 +4,7 @@ use bytes::Bytes;
 use time::macros::datetime;
 
 use super::*;
-use crate::event::Message;
-use crate::policy::CauseKind;
+use crate::event::{Delivery, Message};
 use crate::subject::Subjects;
 
 const ROOMY: Bounds = Bounds { message: 1 << 20, batch_messages: 1_000, batch_bytes: 8 << 20 };
@@ -28,13 +27,17 @@ fn input(payload: impl Into<Bytes>) -> Delivery {
 }
 
 fn cause(message: &str) -> Cause {
-    Cause { kind: CauseKind::Reject, message: message.to_owned() }
+    Cause::new(CauseKind::Reject, message)
+}
+
+fn given_up(input: &Delivery, cause: Cause) -> GivenUp {
+    GivenUp { input: Arc::new(input.clone()), cause, attempts: 5, log: vec!["last words".to_owned()] }
 }
 
 fn kept(input: &Delivery, cause: Cause, bounds: &Bounds) -> (Outgoing, DeadLetter) {
     let origin = origin();
     let by = By { origin: &origin, lane: 3, plugin: "sha256:abc" };
-    let outgoing = message(by, input, cause, 5, bounds);
+    let outgoing = message(by, given_up(input, cause), bounds);
     let letter = serde_json::from_slice(&outgoing.payload).unwrap();
     (outgoing, letter)
 }
@@ -50,6 +53,7 @@ fn letter(payload: Payload) -> DeadLetter {
         headers: vec![("A".to_owned(), "1".to_owned()), ("A".to_owned(), "é".to_owned())],
         payload,
         cause: cause("no such country"),
+        log: vec!["last words".to_owned()],
         attempts: 5,
         plugin: "sha256:abc".to_owned(),
     }
@@ -101,7 +105,7 @@ fn a_minimal_dead_letter_fits_whatever_the_input_and_the_cause() {
 #[test]
 fn a_short_payload_is_whole_even_in_a_minimal_dead_letter() {
     let origin = origin();
-    let message = minimal(By { origin: &origin, lane: 0, plugin: "" }, &input("short"), cause(""), 1);
+    let message = minimal(By { origin: &origin, lane: 0, plugin: "" }, given_up(&input("short"), cause("")));
     let found: DeadLetter = serde_json::from_slice(&message.payload).unwrap();
     let Payload::Cut { data_cut_base64, size: 5, .. } = found.payload else { panic!("{found:?}") };
     assert_eq!(BASE64.decode(data_cut_base64).unwrap(), b"short");
@@ -119,6 +123,12 @@ fn the_shape_in_the_stream_is_pinned() {
     let (message, _) = kept(&input("x"), cause("no"), &ROOMY);
     let expected = r#"{"module":"totals","lane":3,"stream":"ORDERS","sequence":7,"subject":"orders.new","#.to_owned()
         + r#""time":"2026-01-02T03:04:05Z","headers":[["A","1"],["A","é"]],"data":"x","#
-        + r#""cause":{"kind":"reject","message":"no"},"attempts":5,"plugin":"sha256:abc"}"#;
+        + r#""cause":{"kind":"reject","message":"no"},"log":["last words"],"attempts":5,"plugin":"sha256:abc"}"#;
     assert_eq!(message.payload, expected);
+}
+
+#[test]
+fn what_the_server_refused_to_store_is_cut_though_it_would_fit() {
+    let (_, found) = kept(&input("x"), Cause::new(CauseKind::Size, "too large"), &ROOMY);
+    assert!(matches!(found.payload, Payload::Cut { size: 1, .. }) && found.log.is_empty(), "{found:?}");
 }

@@ -1,31 +1,32 @@
 //! The process's one engine: what of wasm is on, how memory is pooled, and the clock that ends calls.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::config::{LARGEST_MEMORY, MOST_INSTANCES, MOST_TABLES};
 
 /// How often running guests look whether their deadline is over.
 pub const TICK: Duration = Duration::from_millis(10);
 /// Instances that may exist at once.
 pub const INSTANCES: u32 = 256;
-/// The largest linear memory that any module may be given.
-pub const LARGEST_MEMORY: usize = 1 << 30;
-/// A guest's stack.
-const STACK: usize = 512 << 10;
+/// Tables of one plugin, not their elements.
+const TABLES: u32 = 50;
 
 /// The engine could not be made.
 #[derive(Debug, thiserror::Error)]
 #[error("wasm engine: {0}")]
 pub struct EngineError(String);
 
-/// The engine that all plugins of a process share.
+/// What runs plugins; clones share it.
 #[derive(Clone)]
 pub struct Engine(pub(super) wasmtime::Engine);
 
 impl Engine {
-    /// An engine, with a thread that ticks as long as the engine lives.
-    pub fn new() -> Result<Self, EngineError> {
-        let engine = wasmtime::Engine::new(&config()).map_err(|e| EngineError(format!("{e:#}")))?;
+    /// An engine whose guests have `stack` bytes of stack, with a thread that ticks as long as the engine lives.
+    pub fn new(stack: usize) -> Result<Self, EngineError> {
+        let engine = wasmtime::Engine::new(&config(stack)).map_err(|e| EngineError(format!("{e:#}")))?;
         let weak = engine.weak();
         let tick = move || {
             while let Some(engine) = weak.upgrade() {
@@ -40,20 +41,36 @@ impl Engine {
     }
 }
 
+/// The engines of a process: one, unless modules have stacks of different sizes, which only an engine can set.
+#[derive(Default)]
+pub struct Engines(BTreeMap<usize, Engine>);
+
+impl Engines {
+    /// The engine whose guests have `stack` bytes of stack.
+    pub fn with_stack(&mut self, stack: usize) -> Result<Engine, EngineError> {
+        if let Some(engine) = self.0.get(&stack) {
+            return Ok(engine.clone());
+        }
+        let engine = Engine::new(stack)?;
+        self.0.insert(stack, engine.clone());
+        Ok(engine)
+    }
+}
+
 /// What is off is off for safety and speed: most of wasmtime's advisories lie in it, and no plugin needs it.
-fn config() -> Config {
+fn config(stack: usize) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
-        .total_core_instances(INSTANCES * 4)
+        .total_core_instances(INSTANCES * MOST_INSTANCES as u32)
         .total_memories(INSTANCES)
-        .total_tables(INSTANCES * 4)
-        .max_core_instances_per_component(200)
-        .max_tables_per_component(50)
+        .total_tables(INSTANCES * TABLES)
+        .max_core_instances_per_component(MOST_INSTANCES as u32)
+        .max_tables_per_component(TABLES)
         .max_memories_per_component(4)
-        .max_tables_per_module(20)
+        .max_tables_per_module(TABLES)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
-        .table_elements(100_000)
+        .table_elements(MOST_TABLES)
         .max_memory_size(LARGEST_MEMORY)
         .linear_memory_keep_resident(2 << 20)
         .pagemap_scan(Enabled::Auto);
@@ -68,7 +85,7 @@ fn config() -> Config {
         .wasm_threads(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(32))
         .epoch_interruption(true)
-        .max_wasm_stack(STACK)
+        .max_wasm_stack(stack)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }

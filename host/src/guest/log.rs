@@ -194,7 +194,11 @@ mod tests {
         assert_eq!(rate.take(10, start), Some(0));
         assert_eq!(rate.take(10, start), None);
         assert_eq!(rate.take(10, start), None);
-        assert_eq!(rate.take(10, start + Duration::from_millis(600)), Some(2), "one more line, after two that were dropped");
+        assert_eq!(
+            rate.take(10, start + Duration::from_millis(600)),
+            Some(2),
+            "one more line, after two that were dropped"
+        );
         assert_eq!(rate.take(101, start + Duration::from_secs(60)), None, "longer than all bytes of a second");
     }
 

@@ -1,17 +1,25 @@
 //! Runs plugins: one engine, sandboxed instances, bindings for each WIT version. Nothing else knows wasmtime, and only
 //! `v0_1` knows the WIT types.
 
+mod cache;
 mod engine;
+mod error;
+mod file;
 mod log;
+mod meter;
 mod plugin;
 mod random;
+mod shape;
 mod state;
 mod v0_1;
 mod wasi;
 
-pub use engine::{Engine, EngineError, INSTANCES};
+pub use engine::{Engine, EngineError, Engines, INSTANCES};
+pub use error::LoadError;
+pub use file::{Form, PluginFile};
 pub use log::Rate;
-pub use plugin::{Instance, LoadError, Plugin, Role};
+pub use plugin::{Contents, Instance, Plugin, Role};
+pub use shape::Shape;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

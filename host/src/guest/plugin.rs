@@ -1,17 +1,21 @@
 //! A plugin: loaded and checked from a file, instantiated for a slice of inputs, called once for each.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Module, Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
 use super::engine::{Engine, TICK};
+use super::error::LoadError;
+use super::file::PluginFile;
 use super::state::State;
-use super::{Call, Setting, v0_1, wasi};
+use super::{Call, Setting, cache, v0_1, wasi};
+use crate::config::Size;
 use crate::effects::Effects;
 use crate::lane::views::Views;
-use crate::policy::Failure;
+use crate::policy::{self, Failed, Failure};
 
 /// What a plugin exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -23,36 +27,15 @@ pub enum Role {
     Projector,
 }
 
-/// Why a file does not load as a plugin.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it")]
-pub enum LoadError {
-    #[error("plugin {path}: {cause}")]
-    Unreadable { path: PathBuf, cause: std::io::Error },
-    #[error("plugin {path}: not a WebAssembly module or component: {cause}")]
-    NotWasm { path: PathBuf, cause: String },
-    #[error("plugin {path}: the module cannot be wrapped into a component (was it built with the SDK?): {cause}")]
-    NotWrappable { path: PathBuf, cause: String },
-    #[error("plugin {path}: imports {}, which is not granted: rebuild without it", .imports.join(", "))]
-    Imports { path: PathBuf, imports: Vec<String> },
-    #[error(
-        "plugin {path}: exports no role; it must export one of {}, for example with pelton_sdk::export_handler!",
-        ROLES.map(|(name, _)| interface(name)).join(", ")
-    )]
-    NoRole { path: PathBuf },
-    #[error("plugin {path}: exports {}: a plugin has one role, in one version", .roles.join(" and "))]
-    ManyRoles { path: PathBuf, roles: Vec<String> },
-    #[error("plugin {path}: exports {role}, which this version of Pelton does not run (it runs {})", ROLES.map(|(name, _)| interface(name)).join(", "))]
-    UnknownRole { path: PathBuf, role: String },
-    #[error("plugin {path}: does not link: {cause}")]
-    Unlinkable { path: PathBuf, cause: String },
-}
+/// The roles that this version runs.
+pub(super) const ROLES: [(&str, Role); 2] = [("handler", Role::Handler), ("projector", Role::Projector)];
 
-const ROLES: [(&str, Role); 2] = [("handler", Role::Handler), ("projector", Role::Projector)];
-
-fn interface(name: &str) -> String {
+pub(super) fn interface(name: &str) -> String {
     format!("{}/{name}@{}", v0_1::PACKAGE, v0_1::VERSION)
 }
+
+/// How long compiling may take: the largest plugins we know take 4 s.
+const COMPILING: Duration = Duration::from_secs(60);
 
 /// A compiled and checked plugin.
 #[derive(Clone)]
@@ -66,38 +49,38 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Loads the plugin in the file at `path`: a component, or a core module that the host wraps into one.
-    pub fn load(engine: &Engine, path: &Path) -> Result<Self, LoadError> {
-        let own = || path.to_owned();
-        let file = std::fs::read(path).map_err(|cause| LoadError::Unreadable { path: own(), cause })?;
-        let digest = format!("sha256:{:x}", Sha256::digest(&file));
-        let not_wasm = |cause: wasmtime::Error| LoadError::NotWasm { path: own(), cause: format!("{cause:#}") };
-        let bytes = if is_core_module(&file) {
-            // The encoder takes a valid module for granted.
-            Module::validate(&engine.0, &file).map_err(not_wasm)?;
-            wrap(&file).map_err(|cause| LoadError::NotWrappable { path: own(), cause: format!("{cause:#}") })?
-        } else {
-            file
-        };
-        let component = Component::from_binary(&engine.0, &bytes).map_err(not_wasm)?;
-        let role = role_of(engine, &component, path)?;
-        check_imports(engine, &component, path)?;
-        let pre = link(engine, &component, role);
-        let pre = pre.map_err(|cause| LoadError::Unlinkable { path: own(), cause: format!("{cause:#}") })?;
-        Ok(Self { engine: engine.clone(), pre, role, digest })
+    /// Loads the plugin in the file at `path`: a component, or a core module that the host wraps into one. If `pinned`
+    /// is there, the file must have that digest.
+    pub fn load(engine: &Engine, path: &Path, pinned: Option<&str>) -> Result<Self, LoadError> {
+        let file = PluginFile::read(path)?;
+        file.check(pinned)?;
+        let contents = Contents::of(engine, file)?;
+        let role = contents.role()?;
+        let path = || path.to_owned();
+        let refused = contents.refused();
+        if !refused.is_empty() {
+            return Err(LoadError::Imports { path: path(), imports: refused });
+        }
+        let pre = link(engine, &contents.component, role);
+        let pre = pre.map_err(|cause| LoadError::Unlinkable { path: path(), cause: format!("{cause:#}") })?;
+        Ok(Self { engine: engine.clone(), pre, role, digest: contents.file.digest })
     }
 
     /// Makes an instance that reads `views`. If that fails, the views come back with the failure.
     pub fn instantiate(&self, setting: &Setting, views: Views) -> Result<Instance, Box<(Failure, Views)>> {
+        let limits = setting.limits;
         let mut store = Store::new(&self.engine.0, State::new(setting.clone(), views));
-        store.limiter(|state| &mut state.limits);
-        let ticks = ticks(setting.limits.deadline);
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(limits.host_call);
+        store.set_max_component_handles(limits.handles);
+        let ticks = ticks(limits.deadline);
         store.set_epoch_deadline(ticks);
         match self.pre.instantiate(&mut store) {
-            Ok(export) => Ok(Instance { store, export, ticks, deadline: setting.limits.deadline }),
+            Ok(export) => Ok(Instance { store, export, ticks }),
             Err(error) => {
-                let failure = failure_of(&error, setting.limits.deadline);
-                Err(Box::new((failure, store.into_data().views)))
+                let mut state = store.into_data();
+                let failure = failure_of(&error, &mut state, &[]);
+                Err(Box::new((failure, state.views)))
             }
         }
     }
@@ -108,23 +91,22 @@ pub struct Instance {
     store: Store<State>,
     export: v0_1::Export,
     ticks: u64,
-    deadline: std::time::Duration,
 }
 
 impl Instance {
     /// Runs the guest on one input.
-    pub fn call(&mut self, call: Call<'_>) -> Result<Effects, Failure> {
+    pub fn call(&mut self, call: Call<'_>) -> Result<Effects, Failed> {
         self.store.data_mut().begin(call);
         self.store.set_epoch_deadline(self.ticks);
         let answer = self.export.call(&mut self.store, call);
-        self.store.data_mut().log.end();
-        match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                let stopped = self.store.data_mut().stopped.take();
-                Err(stopped.unwrap_or_else(|| failure_of(&error, self.deadline)))
-            }
-        }
+        let state = self.store.data_mut();
+        let log = state.log.end();
+        let failure = match answer {
+            Ok(Ok(effects)) => return Ok(effects),
+            Ok(Err(failure)) => failure,
+            Err(error) => failure_of(&error, state, &log),
+        };
+        Err(Failed { failure, log })
     }
 
     /// The views of the lane that it runs for.
@@ -143,48 +125,100 @@ fn ticks(deadline: std::time::Duration) -> u64 {
     u64::try_from(deadline.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX / 2) + 1
 }
 
-fn failure_of(error: &wasmtime::Error, deadline: std::time::Duration) -> Failure {
+/// Why a call or an instantiation ended in `error`, after the guest logged `log`.
+fn failure_of(error: &wasmtime::Error, state: &mut State, log: &[String]) -> Failure {
+    let limits = state.setting.limits;
+    if let Some(stopped) = state.why_stopped() {
+        return stopped;
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return Failure::Interrupted(format!("all instances are in use: {error:#}"));
+    }
+    let root = error.root_cause().to_string();
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => Failure::Timeout(deadline),
-        _ => Failure::Trap(format!("{error:#}")),
+        Some(Trap::Interrupt) => return Failure::Timeout(limits.deadline),
+        Some(Trap::StackOverflow) => {
+            return Failure::Limit(format!("the stack is over the limit of {}", Size(limits.stack)));
+        }
+        // wasmtime has no type for it.
+        _ if root.contains("fuel allocated for hostcalls") => {
+            let limit = Size(limits.host_call);
+            return Failure::Limit(format!("the bytes handed to the host in one call are over the limit of {limit}"));
+        }
+        _ => {}
     }
+    let message = match log.last() {
+        Some(last) => format!("{root}; its last line was: {last}"),
+        None => root,
+    };
+    Failure::Trap(policy::Trap { message, backtrace: backtrace(error) })
 }
 
-/// Whether `file` begins as a core module does, and not as a component.
-fn is_core_module(file: &[u8]) -> bool {
-    file.starts_with(b"\0asm\x01\0\0\0")
+/// The most characters of a line of a backtrace: names are the plugin's to choose.
+const FRAME: usize = 256;
+
+/// The functions that a guest trapped in, innermost first, by their names if the plugin has them.
+fn backtrace(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let shown = backtrace.to_string();
+    shown.lines().skip(1).map(|line| line.trim().chars().take(FRAME).collect()).collect()
 }
 
-/// The component made of the core module that plain `cargo build` gives.
-fn wrap(module: &[u8]) -> anyhow::Result<Vec<u8>> {
-    wit_component::ComponentEncoder::default().validate(true).module(module)?.encode()
+/// A compiled plugin, before it is checked.
+pub struct Contents {
+    /// The file.
+    pub file: PluginFile,
+    /// What it imports, by name.
+    pub imports: Vec<String>,
+    /// What it exports, by name.
+    pub exports: Vec<String>,
+    component: Component,
 }
 
-fn role_of(engine: &Engine, component: &Component, path: &Path) -> Result<Role, LoadError> {
-    let path = || path.to_owned();
-    let kind = component.component_type();
-    let names = kind.exports(&engine.0).map(|(name, _)| name.to_owned());
-    let mut roles: Vec<String> = names.filter(|name| name.starts_with(v0_1::PACKAGE)).collect();
-    let Some(role) = roles.pop() else { return Err(LoadError::NoRole { path: path() }) };
-    if !roles.is_empty() {
-        roles.push(role);
-        return Err(LoadError::ManyRoles { path: path(), roles });
+impl Contents {
+    /// Compiles the component in `file`, or takes it from the cache.
+    pub fn of(engine: &Engine, mut file: PluginFile) -> Result<Self, LoadError> {
+        let (sender, done) = mpsc::channel();
+        let (engine_too, bytes) = (engine.0.clone(), std::mem::take(&mut file.component));
+        // Nothing can stop the compiler, but nobody has to wait for it.
+        let compile = move || sender.send(cache::component(&engine_too, &bytes)).ok();
+        let spawned = std::thread::Builder::new().name("compile".to_owned()).spawn(compile);
+        let path = || file.path.clone();
+        spawned.map_err(|cause| LoadError::Unreadable { path: path(), cause })?;
+        let compiled = done.recv_timeout(COMPILING).map_err(|failed| match failed {
+            mpsc::RecvTimeoutError::Timeout => LoadError::TooSlow { path: path(), seconds: COMPILING.as_secs() },
+            mpsc::RecvTimeoutError::Disconnected => {
+                LoadError::NotWasm { path: path(), cause: "the compiler failed on it".to_owned() }
+            }
+        })?;
+        let component = compiled.map_err(|cause| LoadError::NotWasm { path: path(), cause: format!("{cause:#}") })?;
+        let kind = component.component_type();
+        let imports = kind.imports(&engine.0).map(|(name, _)| name.to_owned()).collect();
+        let exports = kind.exports(&engine.0).map(|(name, _)| name.to_owned()).collect();
+        Ok(Self { file, imports, exports, component })
     }
-    let known = ROLES.iter().find(|(name, _)| interface(name) == role);
-    known.map(|(_, role)| *role).ok_or_else(|| LoadError::UnknownRole { path: path(), role })
-}
 
-/// What a plugin may import: Pelton's own interfaces of this version, and the WASI that has nothing in it.
-fn check_imports(engine: &Engine, component: &Component, path: &Path) -> Result<(), LoadError> {
-    const OWN: [&str; 5] = ["types", "views", "log", "config", "random"];
-    const WASI: [&str; 6] =
-        ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
-    let granted =
-        |name: &str| OWN.iter().any(|own| interface(own) == name) || WASI.iter().any(|prefix| name.starts_with(prefix));
-    let kind = component.component_type();
-    let names = kind.imports(&engine.0).map(|(name, _)| name.to_owned());
-    let imports: Vec<String> = names.filter(|name| !granted(name)).collect();
-    if imports.is_empty() { Ok(()) } else { Err(LoadError::Imports { path: path.to_owned(), imports }) }
+    /// The plugin's one role.
+    pub fn role(&self) -> Result<Role, LoadError> {
+        let path = || self.file.path.clone();
+        let mut roles: Vec<String> =
+            self.exports.iter().filter(|name| name.starts_with(v0_1::PACKAGE)).cloned().collect();
+        let Some(role) = roles.pop() else { return Err(LoadError::NoRole { path: path() }) };
+        if !roles.is_empty() {
+            roles.push(role);
+            return Err(LoadError::ManyRoles { path: path(), roles });
+        }
+        let known = ROLES.iter().find(|(name, _)| interface(name) == role);
+        known.map(|(_, role)| *role).ok_or_else(|| LoadError::UnknownRole { path: path(), role })
+    }
+
+    /// The imports that no plugin is granted: all but Pelton's own interfaces of this version, and the WASI that has
+    /// nothing in it.
+    pub fn refused(&self) -> Vec<String> {
+        const OWN: [&str; 5] = ["types", "views", "log", "config", "random"];
+        let is_granted = |name: &String| OWN.iter().any(|own| interface(own) == *name) || wasi::has(name);
+        self.imports.iter().filter(|name| !is_granted(name)).cloned().collect()
+    }
 }
 
 fn link(engine: &Engine, component: &Component, role: Role) -> wasmtime::Result<v0_1::Pre> {

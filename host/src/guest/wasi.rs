@@ -119,3 +119,10 @@ impl rand_core::TryRng for SharedRandom {
 pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)
 }
+
+/// Whether `import` is an interface of the WASI that is linked.
+pub fn has(import: &str) -> bool {
+    const PACKAGES: [&str; 6] =
+        ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+    PACKAGES.iter().any(|package| import.starts_with(package))
+}

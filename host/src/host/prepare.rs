@@ -1,7 +1,7 @@
 //! What happens before anything runs: the app stream is made or verified, plugins are loaded, modules are compared with
 //! their records, lanes are taken over.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tracing::{error, info, warn};
 
@@ -15,9 +15,10 @@ use crate::commit::{app_stream, witness::Witness};
 use crate::config::{Config, Module};
 use crate::effects::{Bounds, Origin};
 use crate::event::Sequence;
-use crate::guest::{Engine, INSTANCES, Plugin, Rate, Setting};
+use crate::guest::{Engines, INSTANCES, Plugin, Rate, Setting};
 use crate::lane::runner::Job;
-use crate::policy::backoff;
+use crate::policy::breaker::Breaker;
+use crate::policy::{Rules, backoff};
 use crate::source::{InputStream, Routing};
 use crate::subject::{Name, Subjects};
 
@@ -29,6 +30,10 @@ pub struct Deployed {
     pub routing: Arc<Routing>,
     /// What its runners work with.
     pub job: Job,
+    /// What it wants done about failures.
+    pub rules: Rules,
+    /// What stops it for a while.
+    pub breaker: Arc<Mutex<Breaker>>,
     /// The checkpoints of its lanes, all owned by this host.
     pub lanes: Vec<Stored<Checkpoint>>,
     /// Whether nobody ran it before.
@@ -63,7 +68,7 @@ pub async fn app(config: &Config, connections: &Connections) -> Result<App, Erro
 /// Prepares all modules. One whose input stream is not what it was halts by itself; the others run.
 pub async fn modules(
     config: &Config,
-    engine: &Engine,
+    engines: &mut Engines,
     connections: &Connections,
     app: &App,
     bounds: Bounds,
@@ -71,7 +76,8 @@ pub async fn modules(
     let mut loaded = Vec::new();
     for module in &config.modules {
         let failed = |cause| Error::Plugin { module: module.name.to_string(), cause };
-        loaded.push((module, Plugin::load(engine, &module.plugin).map_err(failed)?));
+        let engine = engines.with_stack(module.limits.stack)?;
+        loaded.push((module, Plugin::load(&engine, &module.plugin, module.digest.as_deref()).map_err(failed)?));
     }
     let lanes: u32 = config.modules.iter().map(|module| u32::from(module.lanes.get())).sum();
     let keeps_instances = lanes <= INSTANCES / 2;
@@ -82,7 +88,9 @@ pub async fn modules(
                 info!(module = %module.name, plugin = plugin.digest, role = ?plugin.role, lanes = lanes.len(), "module ready");
                 let routing = routing(module);
                 let job = job(app, module, plugin, &stream, bounds, keeps_instances);
-                deployed.push(Deployed { stream, routing, job, lanes, is_new });
+                let rules = Rules { attempts: module.attempts, on_failure: module.on_failure };
+                let breaker = Arc::new(Mutex::new(Breaker::new(module.breaker)));
+                deployed.push(Deployed { stream, routing, job, rules, breaker, lanes, is_new });
             }
             Err(Error::Input { module: name, cause }) => {
                 error!(module = name, %cause, "module halts");
@@ -117,9 +125,10 @@ fn job(app: &App, module: &Module, plugin: Plugin, stream: &InputStream, bounds:
             log_rate: Arc::new(Rate::new(module.limits.log_lines, module.limits.log_bytes)),
         },
         grants: Arc::new(module.grants.clone()),
-        bounds,
+        bounds: bounds.within(module.limits.effects, module.limits.effects_bytes),
         origin: Arc::new(origin),
         keeps_instances,
+        fresh: module.fresh,
     }
 }
 

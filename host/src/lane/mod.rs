@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::event::{Delivery, Mark, Sequence};
-use crate::policy::{self, Cause, Decision, Failure};
+use crate::policy::breaker::Permit;
+use crate::policy::{self, Cause, Decision, Failed, Rules};
 
 /// What a lane's reader hands it.
 #[derive(Clone, Debug)]
@@ -53,11 +54,11 @@ pub struct Ran {
     /// Inputs that gave effects.
     pub done: usize,
     /// Why the one after them did not.
-    pub failure: Option<Failure>,
+    pub failed: Option<Failed>,
 }
 
 /// An input that is given up.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GivenUp {
     /// The input.
     pub input: Arc<Delivery>,
@@ -65,6 +66,8 @@ pub struct GivenUp {
     pub cause: Cause,
     /// How often it was tried.
     pub attempts: u32,
+    /// What the guest logged last, oldest first.
+    pub log: Vec<String>,
 }
 
 /// What to do with what a slice gave.
@@ -72,11 +75,13 @@ pub struct GivenUp {
 pub enum Verdict {
     /// Commit it, and the dead letter behind it if there is one.
     Keep(Option<GivenUp>),
+    /// Commit it, and stop the module before the input at this position, for this reason.
+    Halt(Sequence, Cause),
     /// Drop it: the lane was reset meanwhile.
     Drop,
 }
 
-/// The most inputs of a slice, and the most that an instance serves, which bounds what a guest can hide between events.
+/// The most inputs of a slice.
 const SLICE: usize = 256;
 /// The most inputs that a lane runs ahead of the commit.
 const AHEAD: usize = 4_096;
@@ -86,7 +91,7 @@ const AHEAD_BYTES: usize = 16 << 20;
 /// One lane.
 #[derive(Debug)]
 pub struct Lane {
-    attempts: u32,
+    rules: Rules,
     incarnation: u32,
     /// The last input or mark taken in; what is at or below it was seen before.
     seen: Sequence,
@@ -111,10 +116,10 @@ struct Running {
 }
 
 impl Lane {
-    /// A lane that stands at `covered` and tries an input that asks for it `attempts` times.
-    pub fn new(covered: Sequence, attempts: u32) -> Self {
+    /// A lane that stands at `covered` and follows `rules`.
+    pub fn new(covered: Sequence, rules: Rules) -> Self {
         Self {
-            attempts,
+            rules,
             incarnation: 0,
             seen: covered,
             queue: VecDeque::new(),
@@ -156,8 +161,8 @@ impl Lane {
         }
     }
 
-    /// What to do next.
-    pub fn step(&mut self, now: Instant) -> Step {
+    /// What to do next. `permit` is asked only if there is something to run.
+    pub fn step(&mut self, now: Instant, permit: impl FnOnce() -> Permit) -> Step {
         if self.running.is_some() || self.stopping {
             return Step::Wait;
         }
@@ -170,8 +175,13 @@ impl Lane {
         if self.ahead.len() >= AHEAD || self.ahead_bytes >= AHEAD_BYTES {
             return Step::Wait;
         }
+        let most = match permit() {
+            Permit::Run => SLICE,
+            Permit::Probe => 1,
+            Permit::Wait(until) => return Step::Until(until),
+        };
         self.wake = None;
-        let inputs: Vec<_> = self.queue.drain(..self.queue.len().min(SLICE)).collect();
+        let inputs: Vec<_> = self.queue.drain(..self.queue.len().min(most)).collect();
         self.running = Some(Running { inputs: inputs.clone(), void: false });
         Step::Run(Slice { inputs, fresh: std::mem::take(&mut self.fresh), condemned: self.condemned.clone() })
     }
@@ -185,28 +195,39 @@ impl Lane {
             self.ahead_bytes += input.message.payload.len();
             self.ahead.push_back(input);
         }
-        let given_up = ran.failure.as_ref().and_then(|failure| self.failed(&mut rest, failure, now));
+        let verdict = match &ran.failed {
+            Some(failed) => self.failed(&mut rest, failed, now),
+            None => Verdict::Keep(None),
+        };
         rest.append(&mut self.queue);
         self.queue = rest;
-        Verdict::Keep(given_up)
+        verdict
     }
 
-    /// Decides about the first of `rest`, which failed: it stays there to be tried again, or is given up.
-    fn failed(&mut self, rest: &mut VecDeque<Arc<Delivery>>, failure: &Failure, now: Instant) -> Option<GivenUp> {
+    /// Decides about the first of `rest`, which failed: it stays there, to be tried again or to halt before, or is given
+    /// up.
+    fn failed(
+        &mut self,
+        rest: &mut VecDeque<Arc<Delivery>>,
+        Failed { failure, log }: &Failed,
+        now: Instant,
+    ) -> Verdict {
         let attempts = self.attempt + 1;
-        match policy::decide(failure, rest.front()?.sequence(), attempts, self.attempts) {
+        let Some(input) = rest.front().cloned() else { return Verdict::Keep(None) };
+        match policy::decide(failure, input.sequence(), attempts, self.rules) {
             Decision::Retry { after, counts } => {
                 self.attempt += u32::from(counts);
                 self.wake = Some(now + after);
-                None
+                Verdict::Keep(None)
             }
             Decision::DeadLetter(cause) => {
                 self.attempt = 0;
-                let input = rest.pop_front()?;
+                rest.pop_front();
                 self.ahead_bytes += input.message.payload.len();
                 self.ahead.push_back(input.clone());
-                Some(GivenUp { input, cause, attempts })
+                Verdict::Keep(Some(GivenUp { input, cause, attempts, log: log.clone() }))
             }
+            Decision::Halt(cause) => Verdict::Halt(input.sequence(), cause),
         }
     }
 

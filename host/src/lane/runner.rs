@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::views::Views;
-use super::{GivenUp, Ran, SLICE, Slice};
+use super::{GivenUp, Ran, Slice};
 use crate::commit::{Covers, Done};
 use crate::dlq::{self, By};
 use crate::effects::{self, Bounds, Grants, Origin};
-use crate::event::Delivery;
+use crate::event::{Delivery, Event};
 use crate::guest::{Call, Instance, Plugin, Setting};
-use crate::policy::{Cause, CauseKind, Failure};
+use crate::policy::{Failed, Failure};
 
 /// What a lane's runner works with; the same for all lanes of a module.
 #[derive(Clone)]
@@ -27,17 +27,19 @@ pub struct Job {
     /// Whether an instance waits for the next slice until it has served its share of inputs. With more lanes than the
     /// engine has room for instances, each slice makes its own.
     pub keeps_instances: bool,
+    /// Whether each event gets an instance of its own.
+    pub fresh: bool,
 }
 
 /// Runs the inputs of one lane.
 pub struct Runner {
     job: Job,
     lane: u16,
-    /// Where the lane's views are between slices; none while a slice runs.
+    /// Where the lane's views are between inputs; none while one runs.
     idle: Option<Idle>,
 }
 
-/// What a runner keeps between slices.
+/// What a runner keeps between inputs.
 enum Idle {
     /// The views, to be handed to a new instance.
     Views(Views),
@@ -54,6 +56,9 @@ impl Idle {
     }
 }
 
+/// The most inputs that an instance serves, which bounds what a guest can hide between events.
+const SERVES: usize = 256;
+
 impl Runner {
     /// A runner for `lane`, whose guest reads `views`.
     pub fn new(job: Job, lane: u16, views: Views) -> Self {
@@ -62,65 +67,81 @@ impl Runner {
 
     /// Runs the inputs of `slice` in order, up to the first that fails.
     pub fn run(&mut self, slice: &Slice) -> (Vec<Done>, Ran) {
-        let mut steps = Vec::with_capacity(slice.inputs.len());
-        let failure = match self.instance(slice) {
-            Ok((instance, served)) => self.run_on(instance, served, slice, &mut steps),
-            Err(failure) => Some(failure),
-        };
-        let done = steps.len();
-        (steps, Ran { done, failure })
-    }
-
-    /// The instance that is to run `slice`, and how many inputs it served: the one before, until it has served its share.
-    fn instance(&mut self, slice: &Slice) -> Result<(Instance, usize), Failure> {
-        let idle = self.idle.take().ok_or_else(|| Failure::Interrupted("the lane already runs".to_owned()))?;
-        let mut views = match idle {
-            Idle::Instance(instance, served) if !slice.fresh && served + slice.inputs.len() <= SLICE => {
-                return Ok((instance, served));
-            }
-            other => other.into_views(),
-        };
         if slice.fresh {
-            views.forget();
+            self.forget();
         }
-        self.job.plugin.instantiate(&self.job.setting, views).map(|instance| (instance, 0)).map_err(|stopped| {
-            let (failure, views) = *stopped;
-            self.idle = Some(Idle::Views(views));
-            failure
-        })
-    }
-
-    fn run_on(
-        &mut self,
-        mut instance: Instance,
-        served: usize,
-        slice: &Slice,
-        steps: &mut Vec<Done>,
-    ) -> Option<Failure> {
+        let mut steps = Vec::with_capacity(slice.inputs.len());
+        let mut failed = None;
         for input in &slice.inputs {
             let condemned = slice.condemned.as_ref().filter(|(sequence, _)| *sequence == input.sequence());
             let step = match condemned {
-                Some((_, reason)) => Ok(self.minimal(input, reason)),
-                None => self.one(&mut instance, input),
+                Some((_, reason)) => Err(Failure::Refused(reason.clone()).into()),
+                None => self.one(input),
             };
             match step {
                 Ok(step) => steps.push(step),
-                Err(failure) => {
-                    // After a trap an instance must not be called again; after any other failure it need not be.
-                    self.idle = Some(Idle::Views(instance.into_views()));
-                    return Some(failure);
+                Err(why) => {
+                    failed = Some(why);
+                    break;
                 }
             }
         }
-        let served = served + slice.inputs.len();
-        let keep = self.job.keeps_instances;
-        self.idle = Some(if keep { Idle::Instance(instance, served) } else { Idle::Views(instance.into_views()) });
-        None
+        if !self.job.keeps_instances {
+            self.idle = self.idle.take().map(|idle| Idle::Views(idle.into_views()));
+        }
+        let done = steps.len();
+        (steps, Ran { done, failed })
     }
 
-    fn one(&self, instance: &mut Instance, input: &Arc<Delivery>) -> Result<Done, Failure> {
-        let Job { grants, bounds, origin, .. } = &self.job;
+    /// Forgets instance and views: what was computed ahead is void.
+    fn forget(&mut self) {
+        self.idle = self.idle.take().map(|idle| {
+            let mut views = idle.into_views();
+            views.forget();
+            Idle::Views(views)
+        });
+    }
+
+    /// Runs one input, on the instance of the one before if that may serve more.
+    fn one(&mut self, input: &Arc<Delivery>) -> Result<Done, Failed> {
         let (event, key) = input.input.as_ref().map_err(|error| Failure::Undecodable(error.clone()))?;
+        let (mut instance, served) = self.instance()?;
+        match self.call(&mut instance, event, key, input) {
+            Ok(step) => {
+                self.idle = Some(Idle::Instance(instance, served + 1));
+                Ok(step)
+            }
+            Err(failed) => {
+                // After a trap an instance must not be called again; after any other failure it need not be.
+                self.idle = Some(Idle::Views(instance.into_views()));
+                Err(failed)
+            }
+        }
+    }
+
+    /// An instance, and how many inputs it served.
+    fn instance(&mut self) -> Result<(Instance, usize), Failed> {
+        let serves = if self.job.fresh { 1 } else { SERVES };
+        let idle = self.idle.take().ok_or_else(|| Failure::Interrupted("the lane already runs".to_owned()))?;
+        let views = match idle {
+            Idle::Instance(instance, served) if served < serves => return Ok((instance, served)),
+            other => other.into_views(),
+        };
+        self.job.plugin.instantiate(&self.job.setting, views).map(|instance| (instance, 0)).map_err(|stopped| {
+            let (failure, views) = *stopped;
+            self.idle = Some(Idle::Views(views));
+            failure.into()
+        })
+    }
+
+    fn call(
+        &self,
+        instance: &mut Instance,
+        event: &Event,
+        key: &Arc<str>,
+        input: &Arc<Delivery>,
+    ) -> Result<Done, Failed> {
+        let Job { grants, bounds, origin, .. } = &self.job;
         let sequence = input.sequence();
         let effects = instance.call(Call { event, key, stream: &origin.stream, sequence })?;
         let checked = effects::check(effects, origin, grants, bounds, (event, key, sequence));
@@ -131,18 +152,10 @@ impl Runner {
     }
 
     /// The step that keeps an input as a dead letter.
-    pub fn dead_letter(&self, GivenUp { input, cause, attempts }: GivenUp) -> Done {
-        let letter = dlq::message(self.by(), &input, cause, attempts, &self.job.bounds);
+    pub fn dead_letter(&self, given_up: GivenUp) -> Done {
+        let by = By { origin: &self.job.origin, lane: self.lane, plugin: &self.job.plugin.digest };
+        let input = given_up.input.clone();
+        let letter = dlq::message(by, given_up, &self.job.bounds);
         Done { dead_letter: Some(letter), ..Done::nothing(Covers::Input(input)) }
-    }
-
-    fn minimal(&self, input: &Arc<Delivery>, reason: &str) -> Done {
-        let cause = Cause { kind: CauseKind::Size, message: format!("the server refuses its effects: {reason}") };
-        let letter = dlq::minimal(self.by(), input, cause, 1);
-        Done { dead_letter: Some(letter), ..Done::nothing(Covers::Input(input.clone())) }
-    }
-
-    fn by(&self) -> By<'_> {
-        By { origin: &self.job.origin, lane: self.lane, plugin: &self.job.plugin.digest }
     }
 }

@@ -1,16 +1,19 @@
 //! A lane's shell: waits for inputs, slices and notices, lets [`Lane`] decide, acts.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::runner::Runner;
 use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
+use crate::policy::breaker::Breaker;
+use crate::policy::{CauseKind, Failed};
 
 /// How a lane ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +34,8 @@ pub struct Task {
     pub lane: Lane,
     /// Runs its slices.
     pub runner: Runner,
+    /// Its module's breaker.
+    pub breaker: Arc<Mutex<Breaker>>,
     /// What readers hand it.
     pub inputs: mpsc::Receiver<Input>,
     /// What the committer tells it.
@@ -45,13 +50,14 @@ type Working = JoinHandle<(Runner, Vec<Done>, Ran)>;
 impl Task {
     /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and handed to the committer.
     pub async fn run(self, shutdown: CancellationToken) -> End {
-        let Self { id, mut lane, runner, mut inputs, mut notices, committer } = self;
+        let Self { id, mut lane, runner, breaker, mut inputs, mut notices, committer } = self;
         let mut idle = Some(runner);
         let mut working: Option<Working> = None;
         let mut batch = Vec::new();
         loop {
             let mut wake = None;
-            match lane.step(Instant::now()) {
+            let now = Instant::now();
+            match lane.step(now, || lock(&breaker).permit(now)) {
                 Step::Run(slice) => working = idle.take().map(|runner| start(runner, slice)),
                 Step::Cover(mark) => {
                     submit(&committer, &id, &lane, vec![Done::nothing(Covers::Read(mark))]).await;
@@ -78,9 +84,12 @@ impl Task {
                 finished = finish(&mut working) => match finished {
                     Ok((runner, steps, ran)) => {
                         working = None;
-                        let steps = keep(&id, &mut lane, &runner, steps, &ran);
+                        let (steps, halted) = keep(&id, &mut lane, &runner, &breaker, steps, &ran);
                         idle = Some(runner);
                         submit(&committer, &id, &lane, steps).await;
+                        if let Some(reason) = halted {
+                            return End::Halted(reason);
+                        }
                     }
                     Err(panic) => return End::Halted(format!("the host failed while running its plugin: {panic}")),
                 },
@@ -113,22 +122,42 @@ async fn finish(working: &mut Option<Working>) -> Result<(Runner, Vec<Done>, Ran
 }
 
 /// What of a slice is to be committed: nothing if the lane was reset meanwhile, else its steps and the dead letter behind
-/// them.
-fn keep(id: &LaneId, lane: &mut Lane, runner: &Runner, mut steps: Vec<Done>, ran: &Ran) -> Vec<Done> {
-    let verdict = lane.ran(ran, Instant::now());
-    if let Some(failure) = &ran.failure {
+/// them. And why the module is to halt, if it is.
+fn keep(
+    id: &LaneId,
+    lane: &mut Lane,
+    runner: &Runner,
+    breaker: &Mutex<Breaker>,
+    mut steps: Vec<Done>,
+    ran: &Ran,
+) -> (Vec<Done>, Option<String>) {
+    let now = Instant::now();
+    if ran.done > 0 && lock(breaker).succeeded() {
+        info!(module = %id.module, "the breaker closes: the module goes on");
+    }
+    if let Some(Failed { failure, .. }) = &ran.failed {
         warn!(module = %id.module, lane = id.lane, ?failure, "input failed");
     }
-    match verdict {
-        Verdict::Drop => Vec::new(),
-        Verdict::Keep(None) => steps,
+    match lane.ran(ran, now) {
+        Verdict::Drop => (Vec::new(), None),
+        Verdict::Keep(None) => (steps, None),
         Verdict::Keep(Some(given_up)) => {
-            let (sequence, cause) = (given_up.input.sequence(), &given_up.cause.message);
+            let (sequence, kind, cause) = (given_up.input.sequence(), given_up.cause.kind, &given_up.cause.message);
             warn!(module = %id.module, lane = id.lane, %sequence, cause, "input becomes a dead letter");
+            if kind != CauseKind::Retry
+                && let Some(pause) = lock(breaker).failed(now)
+            {
+                warn!(module = %id.module, ?pause, cause, "the breaker opens: the module waits, since its inputs fail in a row");
+            }
             steps.push(runner.dead_letter(given_up));
-            steps
+            (steps, None)
         }
+        Verdict::Halt(sequence, cause) => (steps, Some(format!("input {sequence}: {}", cause.message))),
     }
+}
+
+fn lock(breaker: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {
+    breaker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn submit(committer: &mpsc::Sender<Request>, id: &LaneId, lane: &Lane, steps: Vec<Done>) {

@@ -5,11 +5,12 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::event::Message;
-use crate::policy::CauseKind;
+use crate::policy::{CauseKind, Failure, OnFailure};
 
 mod model;
 
 const ATTEMPTS: u32 = 3;
+const RULES: Rules = Rules { attempts: ATTEMPTS, on_failure: OnFailure::DeadLetter };
 /// Longer than any pause.
 const LATER: Duration = Duration::from_secs(60);
 
@@ -46,13 +47,17 @@ struct Rig {
 impl Rig {
     /// A lane at 0 that was offered `inputs`.
     fn new(inputs: impl IntoIterator<Item = u64>) -> Self {
-        let mut lane = Lane::new(Sequence(0), ATTEMPTS);
+        let mut lane = Lane::new(Sequence(0), RULES);
         inputs.into_iter().for_each(|sequence| lane.offer(input(sequence)));
         Self { lane, now: Instant::now() }
     }
 
+    fn step(&mut self) -> Step {
+        self.lane.step(self.now, || Permit::Run)
+    }
+
     fn slice(&mut self) -> Slice {
-        match self.lane.step(self.now) {
+        match self.step() {
             Step::Run(slice) => slice,
             other => panic!("{other:?}"),
         }
@@ -64,12 +69,12 @@ impl Rig {
     }
 
     fn waits(&mut self) -> bool {
-        matches!(self.lane.step(self.now), Step::Wait)
+        matches!(self.step(), Step::Wait)
     }
 
     /// Reports that `done` inputs of the slice gave effects, and what became of the next.
     fn ran(&mut self, done: usize, failure: Option<Failure>) -> Verdict {
-        self.lane.ran(&Ran { done, failure }, self.now)
+        self.lane.ran(&Ran { done, failed: failure.map(Failed::from) }, self.now)
     }
 
     fn given_up(&mut self, done: usize, failure: Failure) -> GivenUp {
@@ -99,7 +104,7 @@ fn reject() -> Failure {
 
 #[test]
 fn inputs_run_in_order_and_those_seen_before_are_dropped() {
-    let mut lane = Rig { lane: Lane::new(Sequence(10), ATTEMPTS), now: Instant::now() };
+    let mut lane = Rig { lane: Lane::new(Sequence(10), RULES), now: Instant::now() };
     for sequence in [9, 10, 11, 12, 12, 11, 15, 14] {
         lane.lane.offer(input(sequence));
     }
@@ -134,7 +139,7 @@ fn a_retry_waits_and_keeps_the_order() {
     lane.kept(1, Some(retry()));
     lane.lane.offer(input(5));
     let wake = lane.now + Duration::from_secs(5);
-    assert!(matches!(lane.lane.step(lane.now), Step::Until(until) if until == wake));
+    assert!(matches!(lane.step(), Step::Until(until) if until == wake));
     lane.now = wake;
     assert_eq!(lane.runs(), [2, 3, 4, 5]);
 }
@@ -181,7 +186,7 @@ fn an_interruption_uses_up_no_attempts() {
     for _ in 0..100 {
         assert_eq!(lane.runs(), [1]);
         lane.kept(0, Some(Failure::Interrupted("away".to_owned())));
-        assert!(matches!(lane.lane.step(lane.now), Step::Until(_)));
+        assert!(matches!(lane.step(), Step::Until(_)));
         lane.now += LATER;
     }
     for _ in 1..ATTEMPTS {
@@ -324,7 +329,7 @@ fn a_position_without_inputs_is_covered_once() {
     let mut lane = Rig::new([]);
     lane.lane.offer(covered(5));
     lane.lane.offer(covered(4));
-    assert!(matches!(lane.lane.step(lane.now), Step::Cover(mark) if mark.sequence == Sequence(5)));
+    assert!(matches!(lane.step(), Step::Cover(mark) if mark.sequence == Sequence(5)));
     assert!(lane.waits());
     lane.lane.offer(covered(5));
     lane.lane.offer(input(5));
@@ -340,11 +345,11 @@ fn a_position_is_covered_after_the_inputs_before_it() {
     assert_eq!(lane.runs(), [1]);
     assert!(lane.waits());
     lane.kept(0, Some(retry()));
-    assert!(matches!(lane.lane.step(lane.now), Step::Until(_)));
+    assert!(matches!(lane.step(), Step::Until(_)));
     lane.now += LATER;
     assert_eq!(lane.runs(), [1]);
     lane.kept(1, None);
-    assert!(matches!(lane.lane.step(lane.now), Step::Cover(mark) if mark.sequence == Sequence(3)));
+    assert!(matches!(lane.step(), Step::Cover(mark) if mark.sequence == Sequence(3)));
 }
 
 #[test]
@@ -364,7 +369,7 @@ fn a_reset_drops_a_mark_and_takes_it_again() {
     lane.reset(1, 2);
     assert!(lane.waits());
     lane.lane.offer(covered(5));
-    assert!(matches!(lane.lane.step(lane.now), Step::Cover(mark) if mark.sequence == Sequence(5)));
+    assert!(matches!(lane.step(), Step::Cover(mark) if mark.sequence == Sequence(5)));
 }
 
 #[test]
@@ -376,4 +381,32 @@ fn a_stopped_lane_keeps_what_ran_and_starts_nothing() {
     lane.kept(256, None);
     lane.lane.offer(covered(400));
     assert!(lane.waits());
+}
+
+#[test]
+fn an_open_breaker_lets_nothing_run_and_then_one_input() {
+    let mut lane = Rig::new(1..=3);
+    let (now, until) = (lane.now, lane.now + LATER);
+    assert!(matches!(lane.lane.step(now, || Permit::Wait(until)), Step::Until(time) if time == until));
+    let Step::Run(slice) = lane.lane.step(now, || Permit::Probe) else { panic!("no probe") };
+    assert_eq!(sequences(&slice.inputs), [1]);
+    lane.kept(1, None);
+    assert_eq!(lane.runs(), [2, 3]);
+}
+
+#[test]
+fn nobody_asks_the_breaker_when_there_is_nothing_to_run() {
+    let mut lane = Rig::new([]);
+    let now = lane.now;
+    assert!(matches!(lane.lane.step(now, || panic!("asked")), Step::Wait));
+}
+
+#[test]
+fn a_lane_that_halts_keeps_the_input_for_later() {
+    let mut lane = Rig::new(1..=3);
+    lane.lane.rules.on_failure = OnFailure::Halt;
+    assert_eq!(lane.runs(), [1, 2, 3]);
+    let verdict = lane.ran(1, Some(reject()));
+    assert!(matches!(verdict, Verdict::Halt(Sequence(2), Cause { kind: CauseKind::Reject, .. })), "{verdict:?}");
+    assert_eq!(lane.runs(), [2, 3]);
 }

@@ -25,6 +25,15 @@ pub enum GetError {
     Unavailable(String),
 }
 
+/// What a guest gets.
+#[derive(Debug, PartialEq)]
+pub struct Got {
+    /// The value; none if the key has none.
+    pub value: Option<Bytes>,
+    /// Whether the app stream had to be asked.
+    pub from_stream: bool,
+}
+
 /// Bytes of keys and values that a lane keeps in memory, in each of two halves.
 const HALF: usize = 16 << 20;
 /// What an entry takes besides its key and value, roughly.
@@ -63,10 +72,12 @@ impl Views {
     }
 
     /// The value of `key` in `view`, for the event with the key `event_key`.
-    pub fn get(&mut self, view: &str, key: &str, event_key: &str) -> Result<Option<Bytes>, GetError> {
+    pub fn get(&mut self, view: &str, key: &str, event_key: &str) -> Result<Got, GetError> {
         let view = self.grants.view(view, key, event_key).map_err(GetError::Violation)?;
         let subject = self.subjects.view_value(view, FIRST_GENERATION, key);
-        let mut entry = match self.recall(&subject) {
+        let known = self.recall(&subject);
+        let from_stream = known.is_none() && !self.complete;
+        let mut entry = match known {
             Some(entry) => entry,
             None if self.complete => Entry { value: None, revision: Revision::known(NEVER_WRITTEN), read: true },
             None => {
@@ -77,7 +88,7 @@ impl Views {
         entry.read = true;
         let value = entry.value.clone();
         self.remember(subject.into(), entry);
-        Ok(value)
+        Ok(Got { value, from_stream })
     }
 
     /// Notes a write, and makes it ready to be committed.

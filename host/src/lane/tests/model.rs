@@ -105,7 +105,7 @@ impl Model {
 
     fn step(&mut self, later: Duration) {
         self.rig.now += later;
-        match self.rig.lane.step(self.rig.now) {
+        match self.rig.step() {
             Step::Run(slice) => {
                 assert!(self.running.is_none());
                 assert_eq!(sequences(&slice.inputs), self.next());

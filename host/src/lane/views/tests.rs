@@ -50,7 +50,7 @@ impl Rig {
     }
 
     fn get(&mut self, key: &str) -> Option<String> {
-        let value = self.views.get(VIEW, key, key).unwrap();
+        let value = self.views.get(VIEW, key, key).unwrap().value;
         value.map(|value| String::from_utf8(value.to_vec()).unwrap())
     }
 
@@ -277,7 +277,7 @@ proptest! {
                     let stored = rig.store.lock().unwrap().values.get(&key.to_string()).and_then(|stored| stored.value.clone());
                     let expected = own.get(&key).cloned().unwrap_or(stored);
                     let found = rig.views.get(VIEW, &key.to_string(), "k").unwrap();
-                    prop_assert!(found == expected, "{:?}", key);
+                    prop_assert!(found.value == expected, "{:?}", key);
                     read.insert(key);
                 }
                 Op::Put(key, value) => {

@@ -12,7 +12,8 @@ use crate::commit::checkpoint::NEVER_WRITTEN;
 use crate::effects::Grants;
 use crate::lane::views::{Fetch, Views};
 use crate::lane::{Input, Lane as Spine, Ran, Slice, Step, Verdict};
-use crate::policy::Failure;
+use crate::policy::breaker::Permit;
+use crate::policy::{Failure, OnFailure, Rules};
 
 const LANES: u16 = 4;
 const INPUTS: u64 = 30;
@@ -193,14 +194,14 @@ impl Member {
     fn turn(&mut self, now: Instant) -> Vec<Done> {
         if let Some((mut steps, ran)) = self.running.take() {
             return match self.spine.ran(&ran, now) {
-                Verdict::Drop => Vec::new(),
+                Verdict::Drop | Verdict::Halt(..) => Vec::new(),
                 Verdict::Keep(given_up) => {
                     steps.extend(given_up.map(|given_up| self.give_up(&given_up.input)));
                     steps
                 }
             };
         }
-        match self.spine.step(now) {
+        match self.spine.step(now, || Permit::Run) {
             Step::Run(slice) => {
                 self.running = Some(self.run(&slice));
                 Vec::new()
@@ -223,20 +224,20 @@ impl Member {
                 Kind::Counts => steps.push(self.count(input, &[])),
                 Kind::Poisonous => steps.push(self.count(input, POISON)),
                 Kind::Rejected => {
-                    let ran = Ran { done: steps.len(), failure: Some(Failure::Reject("no".to_owned())) };
+                    let ran = Ran { done: steps.len(), failed: Some(Failure::Reject("no".to_owned()).into()) };
                     return (steps, ran);
                 }
             }
         }
         let done = steps.len();
-        (steps, Ran { done, failure: None })
+        (steps, Ran { done, failed: None })
     }
 
     fn count(&mut self, input: &Arc<Delivery>, payload: &'static [u8]) -> Done {
         let (lane, sequence) = (self.lane, input.sequence().0);
         let key = counter(sequence);
         let counted = self.views.get("v", &format!("{lane}-{key}"), "").unwrap();
-        let counted = counted.as_ref().map_or(0, number) + 1;
+        let counted = counted.value.as_ref().map_or(0, number) + 1;
         let write = |key: &str, value: u64| CheckedWrite {
             subject: view_key(lane, key),
             value: Some(value.to_string().into()),
@@ -341,7 +342,7 @@ impl World {
         self.committer.attach(id(lane), owned);
         Member {
             lane,
-            spine: Spine::new(covered, 3),
+            spine: Spine::new(covered, Rules { attempts: 3, on_failure: OnFailure::DeadLetter }),
             views: Views::new(subjects(), Arc::new(grants), fetch, is_new),
             unread: inputs(lane).collect(),
             running: None,
