@@ -1,13 +1,17 @@
 //! Dead letters: inputs that a module could not process, kept with their cause. Pure.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::effects::{Bounds, Origin, Outgoing};
-use crate::event::{Sequence, rfc3339};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::effects::{Bounds, GUARD, Origin, Outgoing};
+use crate::event::{Message, Sequence, rfc3339};
 use crate::lane::GivenUp;
 use crate::policy::{Cause, CauseKind};
+use crate::subject::Name;
 
 /// A dead letter, as JSON in the app stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +28,9 @@ pub struct DeadLetter {
     pub subject: String,
     /// When the input was stored.
     pub time: String,
+    /// The module's key of it, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The input's headers.
     pub headers: Vec<(String, String)>,
     /// The input's payload.
@@ -65,6 +72,107 @@ pub enum Payload {
     },
 }
 
+/// Why the input of a dead letter cannot be had again.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Lost {
+    #[error(
+        "the dead letter holds only the beginning of its input, and stream {stream} does not hold the input any more"
+    )]
+    Gone { stream: String },
+    #[error("stream {stream} holds another message at {sequence} than the dead letter is of")]
+    Differs { stream: String, sequence: Sequence },
+    #[error("the dead letter is damaged: {0}")]
+    Damaged(String),
+}
+
+impl DeadLetter {
+    /// The input as it was stored. `original` is what its stream holds at its position, which counts only if the dead
+    /// letter holds no more than the beginning.
+    pub fn input(&self, original: Option<Message>) -> Result<Message, Lost> {
+        let payload = match &self.payload {
+            Payload::Text { data } => data.clone().into(),
+            Payload::Bytes { data_base64 } => {
+                BASE64.decode(data_base64).map_err(|error| Lost::Damaged(error.to_string()))?.into()
+            }
+            Payload::Cut { sha256, .. } => {
+                let stream = || self.stream.clone();
+                let original = original.ok_or_else(|| Lost::Gone { stream: stream() })?;
+                if format!("{:x}", Sha256::digest(&original.payload)) != *sha256 {
+                    return Err(Lost::Differs { stream: stream(), sequence: self.sequence });
+                }
+                return Ok(original);
+            }
+        };
+        let stored = OffsetDateTime::parse(&self.time, &Rfc3339).map_err(|error| Lost::Damaged(error.to_string()))?;
+        let (sequence, subject, headers) = (self.sequence, self.subject.clone(), self.headers.clone());
+        Ok(Message { sequence, stored, subject, headers, payload })
+    }
+
+    /// Whether it holds no more than the beginning of its input.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.payload, Payload::Cut { .. })
+    }
+}
+
+/// Which dead letters are meant: those that everything which is given takes.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Of this module.
+    pub module: Option<Name>,
+    /// Of this lane.
+    pub lane: Option<u16>,
+    /// Of inputs at these positions.
+    pub sequences: Vec<Sequence>,
+    /// Of this kind of cause.
+    pub cause: Option<CauseKind>,
+    /// With this in their cause's message.
+    pub message: Option<String>,
+    /// Of this key.
+    pub key: Option<String>,
+    /// Of inputs stored at this time or later.
+    pub since: Option<OffsetDateTime>,
+    /// Of inputs stored before this time.
+    pub until: Option<OffsetDateTime>,
+}
+
+impl Selection {
+    /// Whether it takes all there are.
+    pub fn is_all(&self) -> bool {
+        let Self { module, lane, sequences, cause, message, key, since, until } = self;
+        let any = module.is_some() || lane.is_some() || !sequences.is_empty() || cause.is_some() || message.is_some();
+        !(any || key.is_some() || since.is_some() || until.is_some())
+    }
+
+    /// Whether it takes `letter`.
+    pub fn takes(&self, letter: &DeadLetter) -> bool {
+        let Self { module, lane, sequences, cause, message, key, since, until } = self;
+        let stored = OffsetDateTime::parse(&letter.time, &Rfc3339).ok();
+        module.as_ref().is_none_or(|module| module.as_str() == letter.module)
+            && lane.is_none_or(|lane| lane == letter.lane)
+            && (sequences.is_empty() || sequences.contains(&letter.sequence))
+            && cause.is_none_or(|cause| cause == letter.cause.kind)
+            && message.as_ref().is_none_or(|message| letter.cause.message.contains(message))
+            && (key.is_none() || *key == letter.key)
+            && since.is_none_or(|since| stored.is_some_and(|stored| stored >= since))
+            && until.is_none_or(|until| stored.is_some_and(|stored| stored < until))
+    }
+}
+
+/// How long the mark of a removed dead letter stays, so that its subject does not stay for ever.
+const REMOVED: &str = "1h";
+
+/// The message that removes the dead letter on `subject`, if that is still the one at `revision`.
+pub fn removal(subject: String, revision: Sequence) -> Outgoing {
+    let headers = vec![
+        ("Nats-Rollup".into(), "sub".to_owned()),
+        (GUARD.into(), revision.to_string()),
+        ("KV-Operation".into(), "DEL".to_owned()),
+        ("Nats-TTL".into(), REMOVED.to_owned()),
+    ];
+    Outgoing { subject: subject.into(), headers, payload: Bytes::new() }
+}
+
 /// The most characters of a cause: a guest may write a paragraph, no novel.
 const CAUSE: usize = 8 << 10;
 /// The bytes that a minimal dead letter keeps of a payload.
@@ -104,6 +212,7 @@ fn minimal(by: By<'_>, given_up: GivenUp) -> Outgoing {
     letter.cause.backtrace.clear();
     letter.cause.message = letter.cause.message.chars().take(CUT).collect();
     letter.subject = letter.subject.chars().take(CUT).collect();
+    letter.key = letter.key.map(|key| key.chars().take(CUT).collect());
     outgoing(by, letter)
 }
 
@@ -116,6 +225,7 @@ fn letter(by: By<'_>, GivenUp { input, mut cause, attempts, log }: GivenUp, payl
         sequence: input.sequence(),
         subject: input.message.subject.clone(),
         time: rfc3339(input.message.stored),
+        key: input.input.as_ref().ok().map(|(_, key)| key.as_ref().to_owned()),
         headers: input.message.headers.clone(),
         payload,
         cause,

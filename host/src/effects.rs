@@ -51,6 +51,9 @@ pub struct ViewWrite {
     pub value: Option<Bytes>,
 }
 
+/// The header that makes a message, and so its batch, hold only for one revision of its subject.
+pub const GUARD: &str = "Nats-Expected-Last-Subject-Sequence";
+
 /// A message for the app stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
@@ -176,6 +179,8 @@ pub enum Violation {
     TooLarge { what: &'static str, size: usize, limit: usize },
     #[error("{0} messages for one input are over the limit of {1}")]
     TooMany(usize, usize),
+    #[error("the event came through {HOPS} modules before this one: {modules} feed each other in a circle")]
+    Circle { modules: String },
     #[error("{0:?} is an answer of a later interface version")]
     Unknown(String),
 }
@@ -184,6 +189,27 @@ impl Violation {
     fn too_large(what: &'static str, size: usize, limit: usize) -> Self {
         Self::TooLarge { what, size, limit }
     }
+}
+
+/// The modules that an event may come through, one after the other, before they are taken to go in a circle.
+pub const HOPS: usize = 64;
+/// The header that counts the modules that an event came through.
+const HOPS_HEADER: &str = "Pelton-Hops";
+/// The header that names them, each once.
+const PATH_HEADER: &str = "Pelton-Path";
+
+/// What an event that `module` emits about `event` says of the modules that it came through.
+fn path(event: &Event, module: &Name) -> Result<[(Cow<'static, str>, String); 2], Violation> {
+    let attribute = |name: &str| event.attribute(&name.to_ascii_lowercase()).unwrap_or_default();
+    let hops = attribute(HOPS_HEADER).parse().unwrap_or(0_usize);
+    let mut modules: Vec<&str> = attribute(PATH_HEADER).split(',').filter(|name| !name.is_empty()).collect();
+    if !modules.contains(&module.as_str()) {
+        modules.push(module.as_str());
+    }
+    if hops >= HOPS {
+        return Err(Violation::Circle { modules: modules.join(", ") });
+    }
+    Ok([(HOPS_HEADER.into(), (hops + 1).to_string()), (PATH_HEADER.into(), modules.join(","))])
 }
 
 /// Where an input came from, as emitted events and their ids name it.
@@ -323,6 +349,7 @@ fn event_message(
         cloudevents::encode(&caused).into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
     headers.extend(kept.map(|kept| (Cow::Borrowed("Nats-TTL"), format!("{}s", kept.as_secs().max(1)))));
     headers.push((Cow::Borrowed("Pelton-Input"), format!("{}:{sequence}", origin.stream)));
+    headers.extend(path(event, &origin.module)?);
     Ok(Outgoing { subject: origin.subjects.event(category, entity).into(), headers, payload: caused.data })
 }
 

@@ -1,5 +1,7 @@
 //! Reads an app back for people and programs: modules, views, dead letters. Writes nothing.
 
+use std::sync::Arc;
+
 use async_nats::jetstream::{self, consumer::DeliverPolicy};
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -9,8 +11,9 @@ use crate::commit::app_stream;
 use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::read::{self, Reader};
 use crate::commit::record::Record;
-use crate::dlq::DeadLetter;
+use crate::dlq::{DeadLetter, Selection};
 use crate::event::Sequence;
+use crate::lane::views::Fetch;
 use crate::source::{self, InputStream};
 use crate::subject::{Name, Subjects, decode};
 
@@ -58,6 +61,27 @@ impl Query {
         let subjects = Subjects::new(app);
         let reader = app_stream::find(&context, &subjects).await?.ok_or_else(|| Error::NoApp(app.to_string()))?;
         Ok(Self { app: app.clone(), subjects, context, reader })
+    }
+
+    /// The app.
+    pub fn app(&self) -> &Name {
+        &self.app
+    }
+
+    /// The app's subjects.
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    /// What reads the app stream.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// How a guest that is tried reads views: from the leader, on a thread that may wait.
+    pub fn fetch(&self) -> Fetch {
+        let (reader, runtime) = (self.reader.clone(), tokio::runtime::Handle::current());
+        Arc::new(move |subject, _| runtime.block_on(reader.view(subject, true)).map_err(|error| error.to_string()))
     }
 
     /// All modules, by name.
@@ -131,12 +155,13 @@ impl Query {
         stored.map(|stored| stored.value).ok_or_else(|| self.unknown("view", view.to_string(), "view ls"))
     }
 
-    /// Dead letters of all modules, or of one, in the order of lanes and inputs.
-    pub async fn dead_letters(&self, module: Option<&Name>) -> Result<Vec<DeadLetter>, Error> {
+    /// Dead letters that `selection` takes, in the order of modules, lanes and inputs.
+    pub async fn dead_letters(&self, selection: &Selection) -> Result<Vec<DeadLetter>, Error> {
         let mut letters = Vec::new();
-        for subject in self.subjects_of(&self.subjects.dead_letters(module)).await? {
+        for subject in self.subjects_of(&self.subjects.dead_letters(selection.module.as_ref())).await? {
             letters.extend(self.reader.last_json::<DeadLetter>(&subject).await?.map(|stored| stored.value));
         }
+        letters.retain(|letter| selection.takes(letter));
         letters.sort_by(|one, other| {
             (&one.module, one.lane, one.sequence).cmp(&(&other.module, other.lane, other.sequence))
         });

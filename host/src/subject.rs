@@ -168,6 +168,16 @@ impl Subjects {
         format!("pelton.{}.ckpt.{module}.{generation}.{lane}", self.app)
     }
 
+    /// What operators did.
+    pub fn audit(&self) -> String {
+        format!("pelton.{}.audit", self.app)
+    }
+
+    /// Where a running host is asked to replay dead letters of one lane. No stream stores it.
+    pub fn replay(&self, module: &Name, lane: u16) -> String {
+        format!("pelton-control.{}.replay.{module}.{lane}", self.app)
+    }
+
     /// The record of `module`.
     pub fn module(&self, module: &Name) -> String {
         format!("pelton.{}.module.{module}", self.app)

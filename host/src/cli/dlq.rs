@@ -1,46 +1,225 @@
-//! `pelton dlq`: dead letters.
+//! `pelton dlq`: dead letters: list, show, replay, discard, and try a candidate plugin on one.
 
-use super::Common;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use futures::{StreamExt, stream};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
 use super::output::{print, table};
-use crate::dlq::{DeadLetter, Payload};
+use super::{Common, Reading, who};
+use crate::commit::audit::Letter;
+use crate::control;
+use crate::dlq::{DeadLetter, Payload, Selection};
 use crate::event::Sequence;
+use crate::lane::replay::Answer;
+use crate::policy::CauseKind;
 use crate::subject::Name;
+use crate::trial::{self, Trial};
 
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// List dead letters
     Ls {
-        /// Only those of this module
-        module: Option<Name>,
+        #[command(flatten)]
+        selected: Selected,
         #[command(flatten)]
         common: Common,
     },
-    /// Show one with its input
+    /// Show one with its input, its cause and what the plugin logged
     Show {
-        /// The module
-        module: Name,
-        /// Its lane
-        lane: u16,
-        /// The input's position in its stream
-        sequence: u64,
+        #[command(flatten)]
+        one: One,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Run inputs again in their lanes; what succeeds is committed and its dead letter removed, in one batch
+    Replay {
+        #[command(flatten)]
+        selected: Selected,
+        /// All dead letters of the app
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Throw dead letters away
+    Discard {
+        #[command(flatten)]
+        selected: Selected,
+        /// All dead letters of the app
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Run one against a plugin and print what it would do; nothing is committed
+    Retry {
+        #[command(flatten)]
+        one: One,
+        /// The candidate; without it, the module's own plugin
+        #[arg(long)]
+        plugin: Option<PathBuf>,
         #[command(flatten)]
         common: Common,
     },
 }
 
+/// Which dead letter.
+#[derive(clap::Args)]
+pub struct One {
+    /// The module
+    module: Name,
+    /// Its lane
+    lane: u16,
+    /// The input's position in its stream
+    sequence: u64,
+}
+
+/// Which dead letters.
+#[derive(clap::Args)]
+pub struct Selected {
+    /// Of this module
+    module: Option<Name>,
+    /// Of this lane
+    #[arg(long)]
+    lane: Option<u16>,
+    /// Of inputs at these positions, with commas between
+    #[arg(long = "sequence", value_delimiter = ',')]
+    sequences: Vec<u64>,
+    /// Of this kind of cause
+    #[arg(long)]
+    cause: Option<CauseKind>,
+    /// With this text in their cause
+    #[arg(long)]
+    message: Option<String>,
+    /// Of this key
+    #[arg(long)]
+    key: Option<String>,
+    /// Of inputs stored at this time or later (RFC 3339)
+    #[arg(long, value_parser = moment)]
+    since: Option<OffsetDateTime>,
+    /// Of inputs stored before this time (RFC 3339)
+    #[arg(long, value_parser = moment)]
+    until: Option<OffsetDateTime>,
+}
+
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    let parsed = OffsetDateTime::parse(text, &Rfc3339);
+    parsed.map_err(|_| format!("{text:?} is no RFC 3339 time, like 2026-01-31T00:00:00Z"))
+}
+
+impl From<Selected> for Selection {
+    fn from(selected: Selected) -> Self {
+        let Selected { module, lane, sequences, cause, message, key, since, until } = selected;
+        let sequences = sequences.into_iter().map(Sequence).collect();
+        Self { module, lane, sequences, cause, message, key, since, until }
+    }
+}
+
 impl Verb {
     pub async fn main(self) -> anyhow::Result<()> {
         match self {
-            Self::Ls { module, common } => {
+            Self::Ls { selected, common } => {
                 let reading = common.read().await?;
-                print(reading.output, &reading.query.dead_letters(module.as_ref()).await?, |letters| list(letters))
+                print(reading.output, &reading.query.dead_letters(&selected.into()).await?, |letters| list(letters))
             }
-            Self::Show { module, lane, sequence, common } => {
+            Self::Show { one, common } => {
                 let reading = common.read().await?;
-                print(reading.output, &reading.query.dead_letter(&module, lane, Sequence(sequence)).await?, show)
+                print(reading.output, &letter(&reading, &one).await?, show)
             }
+            Self::Replay { selected, all, common } => replay(selected.into(), all, &common).await,
+            Self::Discard { selected, all, common } => discard(selected.into(), all, &common).await,
+            Self::Retry { one, plugin, common } => retry(one, plugin, &common).await,
         }
     }
+}
+
+async fn letter(reading: &Reading, one: &One) -> anyhow::Result<DeadLetter> {
+    Ok(reading.query.dead_letter(&one.module, one.lane, Sequence(one.sequence)).await?)
+}
+
+/// Replays that are asked for at a time.
+const AT_A_TIME: usize = 64;
+/// How often a replay is asked for that had to begin again.
+const TRIES: u32 = 5;
+
+/// What became of one dead letter.
+#[derive(Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    letter: Letter,
+    #[serde(flatten)]
+    answer: Answer,
+}
+
+/// The letters that are meant, unless all are meant by mistake.
+async fn selected(reading: &Reading, selection: Selection, all: bool) -> anyhow::Result<Vec<Letter>> {
+    if selection.is_all() && !all {
+        bail!("say which dead letters: a module, --sequence, --cause, --key, --since, --until, or --all");
+    }
+    let found = reading.query.dead_letters(&selection).await?;
+    let letters = found.into_iter().map(|letter| {
+        let DeadLetter { module, lane, sequence, .. } = letter;
+        Ok(Letter { module: module.parse()?, lane, sequence })
+    });
+    letters.collect()
+}
+
+async fn replay(selection: Selection, all: bool, common: &Common) -> anyhow::Result<()> {
+    let reading = common.read().await?;
+    let letters = selected(&reading, selection, all).await?;
+    let outcomes = stream::iter(letters).map(|letter| replay_one(&reading, letter)).buffered(AT_A_TIME);
+    let outcomes: Vec<Outcome> = outcomes.collect::<Vec<_>>().await.into_iter().collect::<Result<_, _>>()?;
+    print(reading.output, &outcomes, |outcomes| replayed(outcomes))?;
+    let failed =
+        outcomes.iter().filter(|one| matches!(one.answer, Answer::Failed { .. } | Answer::Again { .. })).count();
+    if failed > 0 {
+        bail!("{failed} of {} dead letters could not be replayed, and stay", outcomes.len());
+    }
+    Ok(())
+}
+
+async fn replay_one(reading: &Reading, letter: Letter) -> anyhow::Result<Outcome> {
+    let who = who();
+    let mut tries = 1;
+    loop {
+        let answer = control::replay(&reading.connections.read, &reading.subjects, &letter, &who).await?;
+        if matches!(answer, Answer::Again { .. }) && tries < TRIES {
+            tries += 1;
+            continue;
+        }
+        return Ok(Outcome { letter, answer });
+    }
+}
+
+async fn discard(selection: Selection, all: bool, common: &Common) -> anyhow::Result<()> {
+    let reading = common.read().await?;
+    let (ledger, who) = (reading.ledger(), who());
+    let mut discarded = Vec::new();
+    for letter in selected(&reading, selection, all).await? {
+        if ledger.discard(letter.clone(), &who, OffsetDateTime::now_utc()).await? {
+            discarded.push(letter);
+        }
+    }
+    print(reading.output, &discarded, |discarded| table(["DISCARDED", "LANE", "SEQUENCE"], discarded.iter().map(place)))
+}
+
+async fn retry(one: One, plugin: Option<PathBuf>, common: &Common) -> anyhow::Result<()> {
+    let config = common.load()?;
+    let module = config.modules.iter().find(|module| module.name == one.module);
+    let module = module.with_context(|| format!("the config has no module {:?}", one.module.as_str()))?;
+    let reading = common.read().await?;
+    let letter = letter(&reading, &one).await?;
+    let context = reading.connections.jetstream();
+    let tried = trial::of_letter(&reading.query, context, module, plugin, letter).await?;
+    print(reading.output, &tried, would)
+}
+
+fn place(letter: &Letter) -> [String; 3] {
+    [letter.module.to_string(), letter.lane.to_string(), letter.sequence.to_string()]
 }
 
 fn list(letters: &[DeadLetter]) -> String {
@@ -48,15 +227,10 @@ fn list(letters: &[DeadLetter]) -> String {
     let rows = letters.iter().map(|letter| {
         let first_line = letter.cause.message.lines().next().unwrap_or_default();
         let kind = format!("{:?}", letter.cause.kind).to_lowercase();
-        let cause = format!("{kind}: {first_line}");
-        let cause: String = cause.chars().take(SHOWN).collect();
-        [
-            letter.module.clone(),
-            letter.lane.to_string(),
-            letter.sequence.to_string(),
-            letter.attempts.to_string(),
-            cause,
-        ]
+        let cause: String = format!("{kind}: {first_line}").chars().take(SHOWN).collect();
+        let (lane, sequence, attempts) =
+            (letter.lane.to_string(), letter.sequence.to_string(), letter.attempts.to_string());
+        [letter.module.clone(), lane, sequence, attempts, cause]
     });
     table(["MODULE", "LANE", "SEQUENCE", "TRIES", "CAUSE"], rows)
 }
@@ -65,11 +239,18 @@ fn show(letter: &DeadLetter) -> String {
     let facts = [
         ("module", format!("{}, lane {}", letter.module, letter.lane)),
         ("input", format!("{} {} on {}, stored {}", letter.stream, letter.sequence, letter.subject, letter.time)),
+        ("key", letter.key.clone().unwrap_or_else(|| "-".to_owned())),
         ("cause", format!("{:?} after {} tries: {}", letter.cause.kind, letter.attempts, letter.cause.message)),
         ("plugin", letter.plugin.clone()),
     ];
     let facts = facts.map(|(name, fact)| format!("{name:8}{fact}\n")).concat();
-    let headers: String = letter.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    let section = |title: &str, lines: &[String]| match lines {
+        [] => String::new(),
+        lines => format!("\n{title}\n  {}\n", lines.join("\n  ")),
+    };
+    let backtrace = section("backtrace", &letter.cause.backtrace);
+    let log = section("the plugin logged last", &letter.log);
+    let headers: Vec<String> = letter.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let payload = match &letter.payload {
         Payload::Text { data } => data.clone(),
         Payload::Bytes { data_base64 } => format!("base64 {data_base64}"),
@@ -77,5 +258,23 @@ fn show(letter: &DeadLetter) -> String {
             format!("cut: {size} bytes, sha256 {sha256}, beginning in base64 {data_cut_base64}")
         }
     };
-    format!("{facts}\n{headers}\n{payload}")
+    format!("{facts}{backtrace}{log}{}\npayload\n{payload}", section("headers", &headers))
+}
+
+fn replayed(outcomes: &[Outcome]) -> String {
+    let rows = outcomes.iter().map(|Outcome { letter, answer }| {
+        let became = match answer {
+            Answer::Replayed { events, writes } => format!("replayed: {events} events, {writes} view writes"),
+            Answer::Failed { cause } => format!("failed again, {:?}: {}", cause.kind, cause.message),
+            Answer::Gone => "gone: replayed or discarded before".to_owned(),
+            Answer::Again { reason } => format!("not done: {reason}"),
+        };
+        let [module, lane, sequence] = place(letter);
+        [module, lane, sequence, became]
+    });
+    table(["MODULE", "LANE", "SEQUENCE", "OUTCOME"], rows)
+}
+
+fn would(trial: &Trial) -> String {
+    serde_json::to_string_pretty(trial).unwrap_or_default()
 }

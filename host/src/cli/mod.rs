@@ -1,6 +1,7 @@
 //! The command line: a file for each verb.
 
 mod dlq;
+mod inspect;
 mod module;
 mod output;
 mod publish;
@@ -14,9 +15,12 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::output::Format;
+use crate::commit::batch::Publisher;
+use crate::commit::ledger::Ledger;
 use crate::config::{self, Config};
 use crate::host::{Connections, connect};
 use crate::query::Query;
+use crate::subject::Subjects;
 use crate::telemetry::LogFormat;
 
 /// The exit code of a config that cannot be used (`EX_CONFIG` of sysexits.h).
@@ -36,13 +40,15 @@ enum Verb {
     Run(run::Run),
     /// Check config and plugins, without NATS
     Validate(validate::Validate),
-    /// List or show modules
+    /// Show what a plugin is and what it needs, without NATS
+    Inspect(inspect::Inspect),
+    /// List, show, pause or resume modules
     #[command(subcommand)]
     Module(module::Verb),
     /// Read views
     #[command(subcommand)]
     View(view::Verb),
-    /// List or show dead letters
+    /// List, show, replay or discard dead letters
     #[command(subcommand)]
     Dlq(dlq::Verb),
     /// Publish CloudEvents to an input stream
@@ -62,8 +68,25 @@ struct Common {
 
 /// What a verb that reads an app works with.
 struct Reading {
+    connections: Connections,
+    subjects: Subjects,
     query: Query,
     output: Format,
+}
+
+impl Reading {
+    /// The app's ledger, to write what an operator decides.
+    fn ledger(&self) -> Ledger {
+        let publisher = Publisher::new(self.connections.commit.clone());
+        Ledger::new(self.subjects.clone(), self.query.reader().clone(), publisher)
+    }
+}
+
+/// Who works this command line, for the audit.
+fn who() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
+    let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{user}@{machine}")
 }
 
 impl Common {
@@ -74,7 +97,8 @@ impl Common {
     async fn read(&self) -> anyhow::Result<Reading> {
         let config = self.load()?;
         let connections: Connections = connect(&config.nats).await?;
-        Ok(Reading { query: Query::open(connections.jetstream(), &config.app).await?, output: self.output })
+        let query = Query::open(connections.jetstream(), &config.app).await?;
+        Ok(Reading { subjects: Subjects::new(&config.app), query, connections, output: self.output })
     }
 }
 
@@ -88,6 +112,7 @@ pub async fn main(cli: Cli) -> ExitCode {
     let done = match cli.verb {
         Verb::Run(run) => run.main().await,
         Verb::Validate(validate) => validate.main(),
+        Verb::Inspect(inspect) => inspect.main(),
         Verb::Module(module) => module.main().await,
         Verb::View(view) => view.main().await,
         Verb::Dlq(dlq) => dlq.main().await,

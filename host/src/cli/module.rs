@@ -1,7 +1,10 @@
 //! `pelton module`: modules as the app stream knows them.
 
-use super::Common;
+use serde::Serialize;
+use time::OffsetDateTime;
+
 use super::output::{print, table};
+use super::{Common, who};
 use crate::commit::record::State;
 use crate::query::ModuleState;
 use crate::subject::Name;
@@ -10,6 +13,20 @@ use crate::subject::Name;
 pub enum Verb {
     /// List the modules
     Ls {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Stop a module for a while: what is in hand is committed, the rest waits. Survives restarts
+    Pause {
+        /// The module
+        name: Name,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Start a paused or halted module
+    Resume {
+        /// The module
+        name: Name,
         #[command(flatten)]
         common: Common,
     },
@@ -29,12 +46,31 @@ impl Verb {
                 let reading = common.read().await?;
                 print(reading.output, &reading.query.modules().await?, |modules| list(modules))
             }
+            Self::Pause { name, common } => set(&name, true, &common).await,
+            Self::Resume { name, common } => set(&name, false, &common).await,
             Self::Show { name, common } => {
                 let reading = common.read().await?;
                 print(reading.output, &reading.query.module(&name).await?, show)
             }
         }
     }
+}
+
+#[derive(Serialize)]
+struct Set {
+    module: Name,
+    state: &'static str,
+    changed: bool,
+}
+
+async fn set(name: &Name, paused: bool, common: &Common) -> anyhow::Result<()> {
+    let reading = common.read().await?;
+    let changed = reading.ledger().set_paused(name, paused, &who(), OffsetDateTime::now_utc()).await?;
+    let state = if paused { "paused" } else { "running" };
+    print(reading.output, &Set { module: name.clone(), state, changed }, |set| {
+        let was = if set.changed { "is" } else { "was already" };
+        format!("module {} {was} {}", set.module, set.state)
+    })
 }
 
 fn list(modules: &[ModuleState]) -> String {
@@ -78,6 +114,7 @@ fn show(module: &ModuleState) -> String {
 fn state(state: &State) -> String {
     match state {
         State::Running => "running".to_owned(),
+        State::Paused => "paused".to_owned(),
         State::Halted(why) => format!("halted: {why}"),
     }
 }

@@ -37,6 +37,8 @@ struct Part {
     checkpoint_at: usize,
     /// How many of the lane's steps it holds.
     steps: usize,
+    /// How many of those are replays.
+    replays: usize,
     /// The revisions that the batch's view writes set, by message.
     revisions: Vec<(usize, Revision)>,
 }
@@ -50,6 +52,8 @@ pub enum Action {
         lane: LaneId,
         /// Its new checkpoint's position.
         covered: Sequence,
+        /// How many replays were among them.
+        replays: usize,
     },
     /// Read the lane's checkpoint from the stream's leader, and hand it to [`Committer::checked`].
     Check(LaneId),
@@ -257,7 +261,8 @@ impl Committer {
             lane.guard = at(part.checkpoint_at);
             lane.checkpoint = part.checkpoint;
             lane.at_most = usize::MAX;
-            actions.push(Action::Committed { lane: part.lane, covered: lane.checkpoint.covered });
+            let (covered, replays) = (lane.checkpoint.covered, part.replays);
+            actions.push(Action::Committed { lane: part.lane, covered, replays });
         }
         actions
     }
@@ -307,7 +312,14 @@ impl Committer {
                 let stored = Stored { value: lane.checkpoint.clone(), revision: lane.guard };
                 self.reset(&id, stored, Some(condemned))
             }
-            _ => self.halt(&id, &format!("the server refuses its checkpoint: {reason}")),
+            // The dead letter stays, and whoever asked for the replay is told.
+            Some(Covers::Again) => {
+                let stored = Stored { value: lane.checkpoint.clone(), revision: lane.guard };
+                self.reset(&id, stored, None)
+            }
+            Some(Covers::Input(_) | Covers::Read(_)) | None => {
+                self.halt(&id, &format!("the server refuses its checkpoint: {reason}"))
+            }
         }
     }
 

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 use crate::commit::LaneId;
+use crate::commit::audit::{self, Act, Letter};
 use crate::commit::batch::{Outcome, Publisher};
 use crate::commit::checkpoint::{Checkpoint, NEVER_WRITTEN, Stored};
 use crate::commit::committer::{checkpoint_message, replacing};
-use crate::commit::read::{self, Reader};
+use crate::commit::read::{self, Reader, is_deletion};
 use crate::commit::record::{Record, State};
+use crate::dlq;
 use crate::effects::Outgoing;
 use crate::event::Sequence;
 use crate::subject::{FIRST_GENERATION, Name, Subjects};
@@ -24,9 +28,21 @@ pub enum Error {
     /// The server refuses it.
     #[error("the app stream refuses it: {0}")]
     Refused(String),
+    /// There is no such module.
+    #[error("the app has no module {0:?}; `pelton module ls` lists those that it has")]
+    Unknown(String),
     /// A checkpoint is not where it must be.
     #[error("the checkpoint of {0} is gone from the app stream")]
     Gone(LaneId),
+}
+
+/// A module that was taken over.
+#[derive(Debug)]
+pub struct Taken {
+    /// The checkpoints of its lanes, by number.
+    pub lanes: Vec<Stored<Checkpoint>>,
+    /// Where its record stands.
+    pub record: Sequence,
 }
 
 /// Reads and writes the ledger.
@@ -66,7 +82,7 @@ impl Ledger {
         record: &Record,
         was: Option<&Stored<Record>>,
         checkpoints: Vec<Stored<Checkpoint>>,
-    ) -> Result<Vec<Stored<Checkpoint>>, Error> {
+    ) -> Result<Taken, Error> {
         let revision = was.map_or(NEVER_WRITTEN, |was| was.revision);
         let subject = self.subjects.module(&record.module).into();
         let mut batch = vec![replacing(&subject, json(record), revision)];
@@ -78,16 +94,44 @@ impl Ledger {
             batch.push(checkpoint_message(&subject, checkpoint, read.revision));
         }
         let last = self.write(&batch).await?;
-        let first = last.0 + 1 - batch.len() as u64 + before as u64;
-        let revisions = (first..).map(Sequence);
-        Ok(owned.into_iter().zip(revisions).map(|(value, revision)| Stored { value, revision }).collect())
+        let record = Sequence(last.0 + 1 - batch.len() as u64);
+        let revisions = (record.0 + before as u64..).map(Sequence);
+        let lanes = owned.into_iter().zip(revisions).map(|(value, revision)| Stored { value, revision }).collect();
+        Ok(Taken { lanes, record })
     }
 
-    /// Notes that a module stopped, and why, unless somebody else wrote its record meanwhile.
-    pub async fn halt(&self, module: &Name, reason: &str) -> Result<(), Error> {
-        let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(()) };
+    /// Notes that a module stopped, and why, unless somebody else writes its record meanwhile. Gives where its record
+    /// stands then; none if it has none.
+    pub async fn halt(&self, module: &Name, reason: &str) -> Result<Option<Sequence>, Error> {
+        let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(None) };
         let record = Record { state: State::Halted(reason.to_owned()), ..value };
-        self.write(&[replacing(&self.subjects.module(module).into(), json(&record), revision)]).await.map(drop)
+        self.write(&[replacing(&self.subjects.module(module).into(), json(&record), revision)]).await.map(Some)
+    }
+
+    /// Stops a module for a while, or starts one that is paused or halted, as `who` says. False if it was so already.
+    pub async fn set_paused(&self, module: &Name, paused: bool, who: &str, now: OffsetDateTime) -> Result<bool, Error> {
+        let Some(Stored { value, revision }) = self.record(module).await? else {
+            return Err(Error::Unknown(module.to_string()));
+        };
+        let (state, act) = if paused {
+            (State::Paused, Act::Pause { module: module.clone() })
+        } else {
+            (State::Running, Act::Resume { module: module.clone() })
+        };
+        if value.state == state {
+            return Ok(false);
+        }
+        let record = replacing(&self.subjects.module(module).into(), json(&Record { state, ..value }), revision);
+        self.write(&[record, audit::message(&self.subjects, who, act, now)]).await.map(|_| true)
+    }
+
+    /// Throws a dead letter away, as `who` says. False if there is none.
+    pub async fn discard(&self, letter: Letter, who: &str, now: OffsetDateTime) -> Result<bool, Error> {
+        let subject = self.subjects.dead_letter(&letter.module, letter.lane, letter.sequence.0);
+        let last = self.reader.last(&subject).await.map_err(read::Error::from)?;
+        let Some(last) = last.filter(|last| !is_deletion(&last.headers)) else { return Ok(false) };
+        let removal = dlq::removal(subject, Sequence(last.sequence));
+        self.write(&[removal, audit::message(&self.subjects, who, Act::Discard(letter), now)]).await.map(|_| true)
     }
 
     /// Says which generation of a view readers follow. Unguarded: the view may have had another owner before.

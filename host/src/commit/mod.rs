@@ -6,6 +6,7 @@
 //! modules are, [`read`] reads back.
 
 pub mod app_stream;
+pub mod audit;
 pub mod batch;
 pub mod checkpoint;
 pub mod committer;
@@ -47,14 +48,14 @@ pub struct Done {
     pub events: Vec<Outgoing>,
     /// View writes, in order.
     pub writes: Vec<Write>,
-    /// The dead letter, if the input became one.
-    pub dead_letter: Option<Outgoing>,
+    /// What Pelton itself has to say: a dead letter, its removal, an entry of the audit.
+    pub own: Vec<Outgoing>,
 }
 
 impl Done {
     /// A step that has no effects.
     pub fn nothing(covers: Covers) -> Self {
-        Self { covers, events: Vec::new(), writes: Vec::new(), dead_letter: None }
+        Self { covers, events: Vec::new(), writes: Vec::new(), own: Vec::new() }
     }
 }
 
@@ -65,16 +66,8 @@ pub enum Covers {
     Input(Arc<Delivery>),
     /// All that the lane's reader has seen up to here, none of it for the lane.
     Read(Mark),
-}
-
-impl Covers {
-    /// The position.
-    pub fn sequence(&self) -> Sequence {
-        match self {
-            Self::Input(delivery) => delivery.sequence(),
-            Self::Read(mark) => mark.sequence,
-        }
-    }
+    /// Nothing new: the step replays an input that became a dead letter, guarded by the checkpoint as it is.
+    Again,
 }
 
 /// A view write on its way.

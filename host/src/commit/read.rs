@@ -76,7 +76,8 @@ impl Reader {
 
     /// The last value on `subject`, from the leader, as the JSON that Pelton writes.
     pub async fn last_json<T: DeserializeOwned>(&self, subject: &str) -> Result<Option<Stored<T>>, Error> {
-        let Some(message) = self.last(subject).await? else { return Ok(None) };
+        let last = self.last(subject).await?;
+        let Some(message) = last.filter(|last| !is_deletion(&last.headers)) else { return Ok(None) };
         let value = serde_json::from_slice(&message.payload).map_err(|cause| Error::Malformed {
             subject: subject.to_owned(),
             stream: self.name().to_owned(),

@@ -39,6 +39,8 @@ pub struct Record {
 pub enum State {
     /// It runs when a host does.
     Running,
+    /// An operator stopped it for a while.
+    Paused,
     /// It was stopped for a reason that needs an operator.
     Halted(String),
 }

@@ -41,8 +41,13 @@ pub enum Request {
 /// What the committer tells a lane.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
-    /// Steps up to here are committed.
-    Committed(Sequence),
+    /// Steps are committed.
+    Committed {
+        /// Up to here.
+        covered: Sequence,
+        /// How many replays were among them, in the order in which they were handed in.
+        replays: usize,
+    },
     /// Drop all that was computed ahead, and begin behind `covered`.
     Reset {
         /// The new count of resets.
@@ -150,7 +155,7 @@ impl Task {
 
     fn tell(&self, action: Action) {
         let (lane, notice) = match action {
-            Action::Committed { lane, covered } => (lane, Notice::Committed(covered)),
+            Action::Committed { lane, covered, replays } => (lane, Notice::Committed { covered, replays }),
             Action::Reset { lane, incarnation, covered, condemned } => {
                 warn!(module = %lane.module, lane = lane.lane, "lane begins again behind its checkpoint");
                 (lane, Notice::Reset { incarnation, covered, condemned })

@@ -50,6 +50,7 @@ fn letter(payload: Payload) -> DeadLetter {
         sequence: Sequence(7),
         subject: "orders.new".to_owned(),
         time: "2026-01-02T03:04:05Z".to_owned(),
+        key: None,
         headers: vec![("A".to_owned(), "1".to_owned()), ("A".to_owned(), "é".to_owned())],
         payload,
         cause: cause("no such country"),
@@ -131,4 +132,56 @@ fn the_shape_in_the_stream_is_pinned() {
 fn what_the_server_refused_to_store_is_cut_though_it_would_fit() {
     let (_, found) = kept(&input("x"), Cause::new(CauseKind::Size, "too large"), &ROOMY);
     assert!(matches!(found.payload, Payload::Cut { size: 1, .. }) && found.log.is_empty(), "{found:?}");
+}
+
+#[test]
+fn a_dead_letter_gives_its_input_back_as_it_was() {
+    for payload in [Bytes::from_static(b"text"), Bytes::from_static(&[0xFF, 0, 1])] {
+        let input = input(payload);
+        let (_, found) = kept(&input, cause("no"), &ROOMY);
+        let again = found.input(None).unwrap();
+        let Message { sequence, stored, subject, headers, payload } = input.message.as_ref();
+        let same = (again.sequence, again.stored, &again.subject, &again.headers, &again.payload);
+        assert_eq!(same, (*sequence, *stored, subject, headers, payload));
+    }
+}
+
+#[test]
+fn a_cut_dead_letter_needs_the_very_message_of_its_stream() {
+    let input = input("x");
+    let (_, found) = kept(&input, Cause::new(CauseKind::Size, "too large"), &ROOMY);
+    assert!(matches!(found.input(None), Err(Lost::Gone { .. })));
+    assert_eq!(found.input(Some(input.message.as_ref().clone())).unwrap().payload, "x");
+    let other = Message { payload: "y".into(), ..input.message.as_ref().clone() };
+    assert!(matches!(found.input(Some(other)), Err(Lost::Differs { .. })));
+}
+
+#[test]
+fn a_selection_takes_what_all_its_parts_take() {
+    let letter = DeadLetter { key: Some("a".to_owned()), ..letter(Payload::Text { data: String::new() }) };
+    let all = Selection::default();
+    let name = |text: &str| Some(text.parse().unwrap());
+    let day = |day| Some(datetime!(2026-01-01 00:00 UTC) + time::Duration::days(day));
+    let takes = [
+        all.clone(),
+        Selection { module: name("totals"), lane: Some(3), ..all.clone() },
+        Selection { sequences: vec![Sequence(1), Sequence(7)], cause: Some(CauseKind::Reject), ..all.clone() },
+        Selection { key: Some("a".to_owned()), message: Some("such".to_owned()), ..all.clone() },
+        Selection { since: day(1), until: day(2), ..all.clone() },
+    ];
+    let takes_not = [
+        Selection { module: name("other"), ..all.clone() },
+        Selection { lane: Some(2), ..all.clone() },
+        Selection { sequences: vec![Sequence(1)], ..all.clone() },
+        Selection { cause: Some(CauseKind::Trap), ..all.clone() },
+        Selection { message: Some("nothing of that".to_owned()), ..all.clone() },
+        Selection { key: Some("b".to_owned()), ..all.clone() },
+        Selection { since: day(2), ..all.clone() },
+        Selection { until: day(1), ..all.clone() },
+    ];
+    assert!(takes.iter().all(|selection| selection.takes(&letter)));
+    for selection in takes_not {
+        assert!(!selection.takes(&letter) && !selection.is_all(), "{selection:?}");
+    }
+    assert!(all.is_all());
 }

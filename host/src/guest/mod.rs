@@ -24,7 +24,7 @@ pub use shape::Shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::Limits;
+use crate::config::{Limits, Module};
 use crate::event::{Event, Sequence};
 use crate::subject::Name;
 
@@ -39,6 +39,18 @@ pub struct Setting {
     pub limits: Limits,
     /// How much it may log, counted over all its instances.
     pub log_rate: Arc<Rate>,
+}
+
+impl Setting {
+    /// What instances of `module` run with.
+    pub fn of(module: &Module) -> Self {
+        Self {
+            module: module.name.clone(),
+            config: Arc::new(module.config.clone()),
+            limits: module.limits,
+            log_rate: Arc::new(Rate::new(module.limits.log_lines, module.limits.log_bytes)),
+        }
+    }
 }
 
 /// One input as a guest sees it.

@@ -94,15 +94,15 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Runs the guest on one input.
-    pub fn call(&mut self, call: Call<'_>) -> Result<Effects, Failed> {
+    /// Runs the guest on one input. Gives what it returned, and the last lines that it logged.
+    pub fn call(&mut self, call: Call<'_>) -> Result<(Effects, Vec<String>), Failed> {
         self.store.data_mut().begin(call);
         self.store.set_epoch_deadline(self.ticks);
         let answer = self.export.call(&mut self.store, call);
         let state = self.store.data_mut();
         let log = state.log.end();
         let failure = match answer {
-            Ok(Ok(effects)) => return Ok(effects),
+            Ok(Ok(effects)) => return Ok((effects, log)),
             Ok(Err(failure)) => failure,
             Err(error) => failure_of(&error, state, &log),
         };

@@ -2,25 +2,36 @@
 //! their records, lanes are taken over.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{App, Connections, Error};
 use crate::commit::batch::Publisher;
 use crate::commit::checkpoint::{Checkpoint, NEVER_WRITTEN, Stored};
-use crate::commit::ledger::{self, Ledger};
+use crate::commit::ledger::{self, Ledger, Taken};
 use crate::commit::read::Reader;
-use crate::commit::record::Record;
+use crate::commit::record::{Record, State};
 use crate::commit::{app_stream, witness::Witness};
 use crate::config::{Config, Module};
 use crate::effects::{Bounds, Origin};
-use crate::event::Sequence;
-use crate::guest::{Engines, INSTANCES, Plugin, Rate, Setting};
+use crate::event::{Mark, Sequence};
+use crate::guest::{Engines, Plugin, Setting};
 use crate::lane::runner::Job;
 use crate::policy::breaker::Breaker;
 use crate::policy::{Rules, backoff};
 use crate::source::{InputStream, Routing};
-use crate::subject::{Name, Subjects};
+use crate::subject::Subjects;
+
+/// A module with its plugin.
+pub struct Loaded {
+    /// The module.
+    pub module: Module,
+    /// Its plugin.
+    pub plugin: Plugin,
+    /// Whether its instances are kept between slices.
+    pub keeps_instances: bool,
+}
 
 /// A module that is ready to run.
 pub struct Deployed {
@@ -34,8 +45,14 @@ pub struct Deployed {
     pub rules: Rules,
     /// What stops it for a while.
     pub breaker: Arc<Mutex<Breaker>>,
+    /// How far apart repeated inputs are recognised.
+    pub dedupe: Option<Duration>,
+    /// Where reading must begin to recognise them.
+    pub history: Option<Mark>,
     /// The checkpoints of its lanes, all owned by this host.
     pub lanes: Vec<Stored<Checkpoint>>,
+    /// Where its record stands.
+    pub record: Sequence,
     /// Whether nobody ran it before.
     pub is_new: bool,
 }
@@ -65,49 +82,21 @@ pub async fn app(config: &Config, connections: &Connections) -> Result<App, Erro
     Ok(App { name: config.app.clone(), subjects, reader, witness, publisher, ledger })
 }
 
-/// Prepares all modules. One whose input stream is not what it was halts by itself; the others run.
-pub async fn modules(
-    config: &Config,
-    engines: &mut Engines,
-    connections: &Connections,
-    app: &App,
-    bounds: Bounds,
-) -> Result<Vec<Deployed>, Error> {
+/// Loads the plugins of all modules.
+pub fn load(config: &Config) -> Result<Vec<Loaded>, Error> {
+    let mut engines = Engines::default();
     let mut loaded = Vec::new();
     for module in &config.modules {
         let failed = |cause| Error::Plugin { module: module.name.to_string(), cause };
         let engine = engines.with_stack(module.limits.stack)?;
-        loaded.push((module, Plugin::load(&engine, &module.plugin, module.digest.as_deref()).map_err(failed)?));
+        let plugin = Plugin::load(&engine, &module.plugin, module.digest.as_deref()).map_err(failed)?;
+        loaded.push(Loaded { module: module.clone(), plugin, keeps_instances: true });
     }
-    let lanes: u32 = config.modules.iter().map(|module| u32::from(module.lanes.get())).sum();
-    let keeps_instances = lanes <= INSTANCES / 2;
-    let mut deployed = Vec::new();
-    for (module, plugin) in loaded {
-        match deploy(app, connections, module, &plugin).await {
-            Ok((stream, lanes, is_new)) => {
-                info!(module = %module.name, plugin = plugin.digest, role = ?plugin.role, lanes = lanes.len(), "module ready");
-                let routing = routing(module);
-                let job = job(app, module, plugin, &stream, bounds, keeps_instances);
-                let rules = Rules { attempts: module.attempts, on_failure: module.on_failure };
-                let breaker = Arc::new(Mutex::new(Breaker::new(module.breaker)));
-                deployed.push(Deployed { stream, routing, job, rules, breaker, lanes, is_new });
-            }
-            Err(Error::Input { module: name, cause }) => {
-                error!(module = name, %cause, "module halts");
-                app.note_halt(&module.name, &cause.to_string()).await;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    if deployed.is_empty() { Err(Error::NothingRuns) } else { Ok(deployed) }
+    Ok(loaded)
 }
 
-fn routing(module: &Module) -> Arc<Routing> {
-    let Module { name, input, key, lanes, .. } = module;
-    Arc::new(Routing { module: name.clone(), input: input.clone(), key: key.clone(), lanes: lanes.get() })
-}
-
-fn job(app: &App, module: &Module, plugin: Plugin, stream: &InputStream, bounds: Bounds, keeps_instances: bool) -> Job {
+fn job(app: &App, loaded: &Loaded, stream: &InputStream, bounds: Bounds) -> Job {
+    let Loaded { module, plugin, keeps_instances } = loaded;
     let origin = Origin {
         subjects: app.subjects.clone(),
         app: app.name.clone(),
@@ -115,19 +104,13 @@ fn job(app: &App, module: &Module, plugin: Plugin, stream: &InputStream, bounds:
         stream: stream.name().to_owned(),
         created: stream.created(),
     };
-    let config = Arc::new(module.config.clone());
     Job {
-        plugin,
-        setting: Setting {
-            module: module.name.clone(),
-            config,
-            limits: module.limits,
-            log_rate: Arc::new(Rate::new(module.limits.log_lines, module.limits.log_bytes)),
-        },
+        plugin: plugin.clone(),
+        setting: Setting::of(module),
         grants: Arc::new(module.grants.clone()),
         bounds: bounds.within(module.limits.effects, module.limits.effects_bytes),
         origin: Arc::new(origin),
-        keeps_instances,
+        keeps_instances: *keeps_instances,
         fresh: module.fresh,
     }
 }
@@ -135,15 +118,47 @@ fn job(app: &App, module: &Module, plugin: Plugin, stream: &InputStream, bounds:
 /// How often a takeover is tried when another host writes at the same time.
 const TRIES: u32 = 5;
 
-/// Compares a module with its record and takes its lanes over. True with a module that is new.
-async fn deploy(
+/// Compares a module with its record and takes its lanes over; none if an operator paused it.
+pub async fn deploy(
     app: &App,
     connections: &Connections,
-    module: &Module,
-    plugin: &Plugin,
-) -> Result<(InputStream, Vec<Stored<Checkpoint>>, bool), Error> {
+    loaded: &Loaded,
+    bounds: Bounds,
+) -> Result<Option<Deployed>, Error> {
+    let module = &loaded.module;
+    let failed = |cause| Error::SetUp { module: module.name.to_string(), cause };
     let input = |cause| Error::Input { module: module.name.to_string(), cause };
+    if app.ledger.record(&module.name).await.map_err(failed)?.is_some_and(|was| was.value.state == State::Paused) {
+        return Ok(None);
+    }
     let stream = InputStream::open(&connections.jetstream(), &module.input.stream).await.map_err(input)?;
+    let (taken, is_new) = take_over(app, loaded, &stream).await?;
+    let history = match module.dedupe {
+        Some(window) => {
+            let first = taken.lanes.iter().map(|lane| lane.value.covered).min().unwrap_or_default();
+            Some(stream.history(first, window).await.map_err(input)?)
+        }
+        None => None,
+    };
+    let Loaded { plugin, .. } = loaded;
+    info!(module = %module.name, plugin = plugin.digest, role = ?plugin.role, lanes = taken.lanes.len(), "module ready");
+    Ok(Some(Deployed {
+        routing: Arc::new(Routing::of(module)),
+        job: job(app, loaded, &stream, bounds),
+        rules: Rules { attempts: module.attempts, on_failure: module.on_failure },
+        breaker: Arc::new(Mutex::new(Breaker::new(module.breaker))),
+        dedupe: module.dedupe,
+        history,
+        lanes: taken.lanes,
+        record: taken.record,
+        is_new,
+        stream,
+    }))
+}
+
+/// Takes all lanes of a module over. True with a module that is new.
+async fn take_over(app: &App, loaded: &Loaded, stream: &InputStream) -> Result<(Taken, bool), Error> {
+    let Loaded { module, plugin, .. } = loaded;
     let now = Record::of(module, &plugin.digest);
     let mut tries = 1;
     loop {
@@ -154,14 +169,15 @@ async fn deploy(
                 was.value.allows(&now)?;
                 let checkpoints = app.ledger.checkpoints(&now).await.map_err(failed)?;
                 for checkpoint in &checkpoints {
+                    let input = |cause| Error::Input { module: module.name.to_string(), cause };
                     stream.recognise(&checkpoint.value).await.map_err(input)?;
                 }
                 checkpoints
             }
-            None => first_checkpoints(module, &stream).await?,
+            None => first_checkpoints(module, stream).await?,
         };
         match app.ledger.take_over(&now, was.as_ref(), checkpoints).await {
-            Ok(owned) => return Ok((stream, owned, was.is_none())),
+            Ok(taken) => return Ok((taken, was.is_none())),
             Err(ledger::Error::Contended(cause)) if tries < TRIES => {
                 warn!(module = %module.name, cause, "the takeover is tried again");
                 tokio::time::sleep(backoff(Sequence(std::process::id().into()), tries)).await;
@@ -179,13 +195,4 @@ async fn first_checkpoints(module: &Module, stream: &InputStream) -> Result<Vec<
     info!(module = %module.name, behind = %start.sequence, "module is new");
     let value = Checkpoint::start(stream.name(), &stream.created(), start);
     Ok(vec![Stored { value, revision: NEVER_WRITTEN }; module.lanes.get().into()])
-}
-
-impl App {
-    /// Notes in a module's record that it halts, so that `pelton module ls` shows why.
-    pub async fn note_halt(&self, module: &Name, reason: &str) {
-        if let Err(error) = self.ledger.halt(module, reason).await {
-            warn!(%module, %error, "the halt could not be noted in the module's record");
-        }
-    }
 }

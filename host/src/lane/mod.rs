@@ -1,8 +1,11 @@
 //! A lane as a state machine: takes inputs in stream order, says what to run next, and what to do with the outcome.
 //! No I/O, no clock: time is passed in.
 //!
-//! [`task`] is the shell around it, [`runner`] runs slices of inputs, [`views`] is what they read.
+//! [`task`] is the shell around it, [`runner`] runs slices of inputs, [`views`] is what they read. [`replay`] is for
+//! inputs that run again, [`dedupe`] for those that must not.
 
+pub mod dedupe;
+pub mod replay;
 pub mod runner;
 pub mod task;
 pub mod views;
@@ -145,6 +148,11 @@ impl Lane {
         self.queue.len() < SLICE && !self.stopping
     }
 
+    /// Whether it has inputs to run.
+    pub fn has_inputs(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Takes an input in. One that was seen before is dropped: readers may begin too early, never too late.
     pub fn offer(&mut self, input: Input) {
         match input {
@@ -184,6 +192,11 @@ impl Lane {
         let inputs: Vec<_> = self.queue.drain(..self.queue.len().min(most)).collect();
         self.running = Some(Running { inputs: inputs.clone(), void: false });
         Step::Run(Slice { inputs, fresh: std::mem::take(&mut self.fresh), condemned: self.condemned.clone() })
+    }
+
+    /// The slice that runs `input` again, between slices of the lane's own.
+    pub fn again(&mut self, input: Arc<Delivery>) -> Slice {
+        Slice { inputs: vec![input], fresh: std::mem::take(&mut self.fresh), condemned: None }
     }
 
     /// Takes what became of the slice that ran.

@@ -143,12 +143,12 @@ impl Runner {
     ) -> Result<Done, Failed> {
         let Job { grants, bounds, origin, .. } = &self.job;
         let sequence = input.sequence();
-        let effects = instance.call(Call { event, key, stream: &origin.stream, sequence })?;
+        let (effects, _) = instance.call(Call { event, key, stream: &origin.stream, sequence })?;
         let checked = effects::check(effects, origin, grants, bounds, (event, key, sequence));
         let checked = checked.map_err(Failure::Violation)?;
         let views = instance.views();
         let writes = checked.writes.into_iter().map(|write| views.put(write)).collect();
-        Ok(Done { covers: Covers::Input(input.clone()), events: checked.events, writes, dead_letter: None })
+        Ok(Done { covers: Covers::Input(input.clone()), events: checked.events, writes, own: Vec::new() })
     }
 
     /// The step that keeps an input as a dead letter.
@@ -156,6 +156,6 @@ impl Runner {
         let by = By { origin: &self.job.origin, lane: self.lane, plugin: &self.job.plugin.digest };
         let input = given_up.input.clone();
         let letter = dlq::message(by, given_up, &self.job.bounds);
-        Done { dead_letter: Some(letter), ..Done::nothing(Covers::Input(input)) }
+        Done { own: vec![letter], ..Done::nothing(Covers::Input(input)) }
     }
 }

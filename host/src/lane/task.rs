@@ -8,6 +8,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::dedupe::Dedupe;
+use super::replay::{Order, Replays};
 use super::runner::Runner;
 use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::task::{Notice, Request};
@@ -32,12 +34,16 @@ pub struct Task {
     pub id: LaneId,
     /// The state machine.
     pub lane: Lane,
+    /// What of its inputs repeats an earlier one, if the module cares.
+    pub dedupe: Option<Dedupe>,
     /// Runs its slices.
     pub runner: Runner,
     /// Its module's breaker.
     pub breaker: Arc<Mutex<Breaker>>,
     /// What readers hand it.
     pub inputs: mpsc::Receiver<Input>,
+    /// What operators ask of it.
+    pub orders: mpsc::Receiver<Order>,
     /// What the committer tells it.
     pub notices: mpsc::UnboundedReceiver<Notice>,
     /// The committer.
@@ -45,35 +51,62 @@ pub struct Task {
 }
 
 /// A slice at work on a thread of its own, so that a slow guest holds up nobody else.
-type Working = JoinHandle<(Runner, Vec<Done>, Ran)>;
+struct Working {
+    is_replay: bool,
+    slice: JoinHandle<(Runner, Vec<Done>, Ran)>,
+}
 
 impl Task {
     /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and handed to the committer.
     pub async fn run(self, shutdown: CancellationToken) -> End {
-        let Self { id, mut lane, runner, breaker, mut inputs, mut notices, committer } = self;
+        let Self { id, mut lane, mut dedupe, runner, breaker, mut inputs, mut orders, mut notices, committer } = self;
+        let mut replays = Replays::default();
         let mut idle = Some(runner);
         let mut working: Option<Working> = None;
         let mut batch = Vec::new();
         loop {
             let mut wake = None;
-            let now = Instant::now();
-            match lane.step(now, || lock(&breaker).permit(now)) {
-                Step::Run(slice) => working = idle.take().map(|runner| start(runner, slice)),
-                Step::Cover(mark) => {
-                    submit(&committer, &id, &lane, vec![Done::nothing(Covers::Read(mark))]).await;
-                    continue;
-                }
-                Step::Until(time) => wake = Some(time),
-                Step::Wait => {}
-            }
-            if lane.is_stopping() && working.is_none() {
+            if working.is_none() && lane.is_stopping() {
+                replays.give_up("the lane stops");
                 return End::Stopped;
+            }
+            if let Some(runner) = idle.take() {
+                let now = Instant::now();
+                let replay = replays.next(lane.has_inputs());
+                let is_replay = replay.is_some();
+                let step = match replay {
+                    Some(input) => Step::Run(lane.again(input)),
+                    None => lane.step(now, || lock(&breaker).permit(now)),
+                };
+                match step {
+                    Step::Run(slice) => working = Some(start(runner, slice, is_replay)),
+                    Step::Cover(mark) => {
+                        idle = Some(runner);
+                        submit(&committer, &id, &lane, vec![Done::nothing(Covers::Read(mark))]).await;
+                        continue;
+                    }
+                    Step::Until(_) | Step::Wait if replays.are_waiting() => {
+                        idle = Some(runner);
+                        continue;
+                    }
+                    Step::Until(time) => {
+                        idle = Some(runner);
+                        wake = Some(time);
+                    }
+                    Step::Wait => idle = Some(runner),
+                }
             }
             tokio::select! {
                 biased;
                 notice = notices.recv() => match notice {
-                    Some(Notice::Committed(covered)) => lane.committed(covered),
-                    Some(Notice::Reset { incarnation, covered, condemned }) => lane.reset(incarnation, covered, condemned),
+                    Some(Notice::Committed { covered, replays: done }) => {
+                        lane.committed(covered);
+                        replays.committed(done);
+                    }
+                    Some(Notice::Reset { incarnation, covered, condemned }) => {
+                        lane.reset(incarnation, covered, condemned);
+                        replays.give_up("the lane began again behind its checkpoint");
+                    }
                     Some(Notice::Lost(epoch)) => {
                         error!(module = %id.module, lane = id.lane, epoch, "lane was taken over by another host; this host stops it");
                         return End::Lost;
@@ -82,9 +115,14 @@ impl Task {
                     None => return End::Stopped,
                 },
                 finished = finish(&mut working) => match finished {
-                    Ok((runner, steps, ran)) => {
+                    Ok((is_replay, (runner, mut steps, ran))) => {
                         working = None;
-                        let (steps, halted) = keep(&id, &mut lane, &runner, &breaker, steps, &ran);
+                        let mut halted = None;
+                        if is_replay {
+                            steps = replays.ran(steps.pop(), ran.failed.as_ref()).into_iter().collect();
+                        } else {
+                            (steps, halted) = keep(&id, &mut lane, &runner, &breaker, steps, &ran);
+                        }
                         idle = Some(runner);
                         submit(&committer, &id, &lane, steps).await;
                         if let Some(reason) = halted {
@@ -97,8 +135,9 @@ impl Task {
                     if received == 0 {
                         lane.stop();
                     }
-                    batch.drain(..).for_each(|input| lane.offer(input));
+                    batch.drain(..).for_each(|input| lane.offer(without_repeats(&mut dedupe, input)));
                 }
+                Some(order) = orders.recv() => replays.push(order),
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
                 () = shutdown.cancelled(), if !lane.is_stopping() => lane.stop(),
             }
@@ -106,17 +145,28 @@ impl Task {
     }
 }
 
-fn start(mut runner: Runner, slice: Slice) -> Working {
-    tokio::task::spawn_blocking(move || {
-        let (steps, ran) = runner.run(&slice);
-        (runner, steps, ran)
-    })
+/// An input that repeats an earlier one is only covered.
+fn without_repeats(dedupe: &mut Option<Dedupe>, input: Input) -> Input {
+    match input {
+        Input::Delivery(delivery) if dedupe.as_mut().is_some_and(|dedupe| dedupe.is_repeat(&delivery)) => {
+            Input::Covered(delivery.mark())
+        }
+        input => input,
+    }
 }
 
-/// Waits for the slice at work; for ever if there is none.
-async fn finish(working: &mut Option<Working>) -> Result<(Runner, Vec<Done>, Ran), tokio::task::JoinError> {
+fn start(mut runner: Runner, slice: Slice, is_replay: bool) -> Working {
+    let slice = tokio::task::spawn_blocking(move || {
+        let (steps, ran) = runner.run(&slice);
+        (runner, steps, ran)
+    });
+    Working { is_replay, slice }
+}
+
+/// Waits for the slice at work, and tells whether it is a replay; for ever if there is none.
+async fn finish(working: &mut Option<Working>) -> Result<(bool, (Runner, Vec<Done>, Ran)), tokio::task::JoinError> {
     match working {
-        Some(handle) => handle.await,
+        Some(Working { is_replay, slice }) => Ok((*is_replay, slice.await?)),
         None => std::future::pending().await,
     }
 }

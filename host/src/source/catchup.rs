@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::live::Attach;
+use super::live::{Attach, Wish};
 use super::reader::{self, Item};
 use super::{Decoded, InputStream, Routing};
 use crate::commit::LaneId;
@@ -31,7 +31,7 @@ pub async fn run(
     stream: InputStream,
     behind: Behind,
     after: Mark,
-    live: mpsc::Sender<Attach>,
+    live: mpsc::Sender<Wish>,
     shutdown: CancellationToken,
 ) {
     let Behind { id, routing, inputs } = behind;
@@ -73,8 +73,8 @@ pub async fn run(
 }
 
 /// Asks the live reader to take the lane back.
-async fn attached(live: &mpsc::Sender<Attach>, id: &LaneId, covered: Sequence, all: bool) -> bool {
+async fn attached(live: &mpsc::Sender<Wish>, id: &LaneId, covered: Sequence, all: bool) -> bool {
     let (answer, answered) = oneshot::channel();
-    let request = Attach { id: id.clone(), covered, all, answer };
-    live.send(request).await.is_ok() && answered.await.unwrap_or(false)
+    let wish = Wish::Attach(Attach { id: id.clone(), covered, all, answer });
+    live.send(wish).await.is_ok() && answered.await.unwrap_or(false)
 }

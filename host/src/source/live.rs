@@ -35,6 +35,14 @@ pub struct Port {
     pub at: Mark,
 }
 
+/// What the live reader is asked for.
+pub enum Wish {
+    /// To feed a module's lanes, which stand where their ports say.
+    Feed(Arc<Routing>, Vec<Port>),
+    /// To take a lane back that caught up.
+    Attach(Attach),
+}
+
 /// A lane's wish to be taken back by the live reader.
 pub struct Attach {
     /// The lane.
@@ -51,10 +59,12 @@ pub struct Attach {
 pub struct Live {
     stream: InputStream,
     modules: Vec<Fed>,
-    attach: mpsc::Sender<Attach>,
-    requests: mpsc::Receiver<Attach>,
+    sender: mpsc::Sender<Wish>,
+    wishes: mpsc::Receiver<Wish>,
+    /// Where reading began, or begins.
     start: Mark,
     last: Option<Arc<Message>>,
+    reader: Option<mpsc::Receiver<Result<Item, Error>>>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -83,68 +93,98 @@ struct Away {
 }
 
 impl Live {
-    /// A live reader of `stream` for `ports` of `modules`.
-    pub fn new(
-        stream: InputStream,
-        modules: Vec<(Arc<Routing>, Vec<Port>)>,
-        tasks: TaskTracker,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let marks = || modules.iter().flat_map(|(_, ports)| ports.iter().map(|port| port.at));
-        let furthest = marks().map(|mark| mark.sequence).max().unwrap_or_default();
-        let is_near = |mark: &Mark| mark.sequence.0 + NEAR >= furthest.0;
-        let nowhere = Mark { sequence: Sequence(0), fingerprint: None };
-        let start = marks().filter(is_near).min_by_key(|mark| mark.sequence).unwrap_or(nowhere);
-        let (attach, requests) = mpsc::channel(64);
-        let mut live = Self { stream, modules: Vec::new(), attach, requests, start, last: None, tasks, shutdown };
-        for (routing, ports) in modules {
-            let lanes = ports.into_iter().map(|port| (port.id.lane, live.lane(&routing, port, is_near)));
-            let lanes = lanes.collect();
-            live.modules.push(Fed { routing, lanes });
-        }
-        live
+    /// A live reader of `stream` that feeds nobody yet, and where to send it wishes.
+    pub fn new(stream: InputStream, tasks: TaskTracker, shutdown: CancellationToken) -> (Self, mpsc::Sender<Wish>) {
+        let (sender, wishes) = mpsc::channel(64);
+        let start = Mark { sequence: Sequence(0), fingerprint: None };
+        let own = sender.clone();
+        (
+            Self { stream, modules: Vec::new(), sender: own, wishes, start, last: None, reader: None, tasks, shutdown },
+            sender,
+        )
     }
 
-    fn lane(&self, routing: &Arc<Routing>, port: Port, is_near: impl Fn(&Mark) -> bool) -> Lane {
-        let lane = Lane { inputs: port.inputs, away: None, waited: Duration::ZERO };
-        if is_near(&port.at) {
-            return lane;
-        }
-        self.catch_up(port.id, routing, &lane, port.at);
-        Lane { away: Some(Away { from: self.start.sequence, passed: None }), ..lane }
-    }
-
-    fn catch_up(&self, id: LaneId, routing: &Arc<Routing>, lane: &Lane, after: Mark) {
-        let behind = Behind { id, routing: routing.clone(), inputs: lane.inputs.clone() };
-        let (stream, attach, shutdown) = (self.stream.clone(), self.attach.clone(), self.shutdown.clone());
-        self.tasks.spawn(catchup::run(stream, behind, after, attach, shutdown));
-    }
-
-    /// Reads and routes until the host stops or no lane listens; an error halts the modules of this stream. Every
-    /// `advance`, lanes are told how far the reader is.
+    /// Reads and routes until the host stops; an error halts the modules of this stream. Every `advance`, lanes are told
+    /// how far the reader is.
     pub async fn run(mut self, advance: Duration) -> Result<(), Error> {
-        let mut reader = reader::spawn(self.stream.clone(), self.filters(), self.start);
         let mut tick = tokio::time::interval(advance);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shutdown = self.shutdown.clone();
         loop {
             tokio::select! {
-                next = reader.recv() => match next {
+                next = next_of(&mut self.reader) => match next {
                     Some(Ok(Item::Message(read))) => self.route(read.message).await,
                     Some(Ok(Item::Pending(_))) => {}
                     Some(Err(error)) => return Err(error),
                     None => return Ok(()),
                 },
-                Some(request) = self.requests.recv() => self.take_back(request),
-                _ = tick.tick() => {
-                    self.tell_position();
-                    if self.modules.iter().all(|module| module.lanes.is_empty()) {
-                        return Ok(());
+                Some(wish) = self.wishes.recv() => match wish {
+                    Wish::Feed(routing, ports) => {
+                        self.feed(routing, ports);
+                        // What waits already is taken before reading begins, so that it begins where all are served.
+                        while let Ok(wish) = self.wishes.try_recv() {
+                            match wish {
+                                Wish::Feed(routing, ports) => self.feed(routing, ports),
+                                Wish::Attach(attach) => self.take_back(attach),
+                            }
+                        }
+                        self.read();
                     }
+                    Wish::Attach(attach) => self.take_back(attach),
+                },
+                _ = tick.tick() => {
+                    self.forget_ended();
+                    self.tell_position();
                 }
                 () = shutdown.cancelled() => return Ok(()),
             }
         }
+    }
+
+    /// Takes a module's lanes in. While nothing is read, reading will begin where those that are near need it; else they
+    /// catch up on readers of their own.
+    fn feed(&mut self, routing: Arc<Routing>, ports: Vec<Port>) {
+        self.modules.retain(|module| module.routing.module != routing.module);
+        let begins = self.reader.is_none();
+        if begins {
+            let known = self.modules.iter().any(|module| !module.lanes.is_empty()).then_some(self.start);
+            let marks = || ports.iter().map(|port| port.at);
+            let furthest = marks().chain(known).map(|mark| mark.sequence).max().unwrap_or_default();
+            let near = marks().filter(|mark| mark.sequence.0 + NEAR >= furthest.0).chain(known);
+            self.start = near.min_by_key(|mark| mark.sequence).unwrap_or(self.start);
+            self.last = None;
+        }
+        let position = self.position();
+        let mut lanes = BTreeMap::new();
+        for Port { id, inputs, at } in ports {
+            let mut lane = Lane { inputs, away: None, waited: Duration::ZERO };
+            if !begins || at.sequence < position {
+                self.catch_up(id.clone(), &routing, &lane, at);
+                lane.away = Some(Away { from: position, passed: None });
+            }
+            lanes.insert(id.lane, lane);
+        }
+        self.modules.push(Fed { routing, lanes });
+    }
+
+    /// Begins to read for all modules, or goes on with the filters that they need now.
+    fn read(&mut self) {
+        let at = match &self.last {
+            Some(last) => Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) },
+            None => self.start,
+        };
+        self.reader = Some(reader::spawn(self.stream.clone(), self.filters(), at));
+    }
+
+    /// How far it has read.
+    fn position(&self) -> Sequence {
+        self.last.as_ref().map_or(self.start.sequence, |last| last.sequence)
+    }
+
+    fn catch_up(&self, id: LaneId, routing: &Arc<Routing>, lane: &Lane, after: Mark) {
+        let behind = Behind { id, routing: routing.clone(), inputs: lane.inputs.clone() };
+        let (stream, wishes, shutdown) = (self.stream.clone(), self.sender.clone(), self.shutdown.clone());
+        self.tasks.spawn(catchup::run(stream, behind, after, wishes, shutdown));
     }
 
     /// The union of the modules' filters; none, which is the whole stream, if one takes it, or if some overlap, which
@@ -237,7 +277,6 @@ impl Live {
         let Some(last) = &self.last else { return };
         let mark = Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) };
         for module in &mut self.modules {
-            module.lanes.retain(|_, lane| !lane.inputs.is_closed());
             for lane in module.lanes.values_mut() {
                 lane.waited = Duration::ZERO;
                 if lane.away.is_none() {
@@ -246,6 +285,25 @@ impl Live {
                 }
             }
         }
+    }
+
+    /// Forgets lanes that have ended. With none left nothing is read, until there is one again.
+    fn forget_ended(&mut self) {
+        for module in &mut self.modules {
+            module.lanes.retain(|_, lane| !lane.inputs.is_closed());
+        }
+        self.modules.retain(|module| !module.lanes.is_empty());
+        if self.modules.is_empty() {
+            self.reader = None;
+        }
+    }
+}
+
+/// What the reader gives next; never anything without one.
+async fn next_of(reader: &mut Option<mpsc::Receiver<Result<Item, Error>>>) -> Option<Result<Item, Error>> {
+    match reader {
+        Some(reader) => reader.recv().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod live;
 pub mod reader;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::{Info, RetentionPolicy};
@@ -18,7 +19,7 @@ use futures::StreamExt;
 use crate::cloudevents;
 use crate::commit::checkpoint::Checkpoint;
 use crate::commit::read::{Reader as Stored, Unreadable};
-use crate::config::{From, Input};
+use crate::config::{From, Input, Module};
 use crate::event::{Delivery, Mark, Message, Sequence, rfc3339};
 use crate::route::{KeyExpr, lane_of};
 use crate::subject::Name;
@@ -119,6 +120,27 @@ impl InputStream {
         Ok(Mark { sequence: sequence.min(last), fingerprint: None })
     }
 
+    /// The message at `sequence`, if the stream still holds it.
+    pub async fn message(&self, sequence: Sequence) -> Result<Option<Message>, Error> {
+        Ok(Stored::new(self.stream.clone()).at(sequence).await?.map(message_of))
+    }
+
+    /// The mark behind which all messages stand that were stored no longer than `window` before the one at `covered`.
+    pub async fn history(&self, covered: Sequence, window: Duration) -> Result<Mark, Error> {
+        if covered == Sequence(0) {
+            return Ok(Mark { sequence: covered, fingerprint: None });
+        }
+        // A message that retention removed does not tell its time: then everything that is left is read.
+        let sequence = match self.message(covered).await? {
+            Some(message) => {
+                let start_time = message.stored - window;
+                self.before(DeliverPolicy::ByStartTime { start_time }).await?.unwrap_or(covered)
+            }
+            None => Sequence(0),
+        };
+        Ok(Mark { sequence: sequence.min(covered), fingerprint: None })
+    }
+
     /// The position before the first message that `policy` gives.
     async fn before(&self, deliver_policy: DeliverPolicy) -> Result<Option<Sequence>, Error> {
         let api = |cause: &dyn std::fmt::Display| api(self.name(), &cause);
@@ -151,7 +173,7 @@ impl InputStream {
             filter_subjects: filters.to_vec(),
             memory_storage: true,
             num_replicas: 1,
-            inactive_threshold: std::time::Duration::from_secs(30),
+            inactive_threshold: Duration::from_secs(30),
             ..pull::Config::default()
         };
         self.stream.create_consumer(config).await.map_err(|e| api(self.name(), &e))
@@ -173,6 +195,14 @@ pub struct Routing {
     pub key: KeyExpr,
     /// The number of lanes.
     pub lanes: u16,
+}
+
+impl Routing {
+    /// How the inputs of `module` are found.
+    pub fn of(module: &Module) -> Self {
+        let Module { name, input, key, lanes, .. } = module;
+        Self { module: name.clone(), input: input.clone(), key: key.clone(), lanes: lanes.get() }
+    }
 }
 
 /// A message with the event in it, decoded once for all modules.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Batch, Lane, Part};
 use crate::commit::checkpoint::Checkpoint;
 use crate::commit::{Covers, Done, LaneId, Write};
-use crate::effects::Outgoing;
+use crate::effects::{GUARD, Outgoing};
 use crate::event::Sequence;
 
 /// Room in a batch, or what was used of it.
@@ -52,7 +52,7 @@ impl Lane {
             }
             used = with;
             steps += 1;
-            batch.messages.extend(step.events.iter().chain(&step.dead_letter).cloned());
+            batch.messages.extend(step.events.iter().chain(&step.own).cloned());
             for write in &step.writes {
                 match latest.get(&write.write.subject).and_then(|at| writes.get_mut(*at)) {
                     Some(earlier) => earlier.coalesce(write),
@@ -63,47 +63,48 @@ impl Lane {
                 }
             }
         }
-        let Some(last) = steps.checked_sub(1).and_then(|last| self.steps.get(last)) else {
+        if steps == 0 {
             return Room { messages: 0, bytes: 0 };
-        };
-        let checkpoint = self.after(steps, last);
+        }
+        let checkpoint = self.after(steps);
         let first_write = batch.messages.len();
         batch.messages.extend(writes.iter().map(Write::message));
         let revisions = writes.into_iter().enumerate().map(|(at, write)| (first_write + at, write.revision)).collect();
         batch.messages.push(checkpoint_message(&self.subject, &checkpoint, self.guard));
         let checkpoint_at = batch.messages.len() - 1;
-        batch.parts.push(Part { lane: id.clone(), checkpoint, checkpoint_at, steps, revisions });
+        let again = self.steps.iter().take(steps).filter(|step| matches!(step.covers, Covers::Again));
+        let replays = again.count();
+        batch.parts.push(Part { lane: id.clone(), checkpoint, checkpoint_at, steps, replays, revisions });
         used
     }
 
-    /// The checkpoint behind the first `steps` steps, the last of which is `last`.
-    fn after(&self, steps: usize, last: &Done) -> Checkpoint {
-        let mut inputs = self.steps.iter().take(steps).rev().filter_map(|step| match &step.covers {
+    /// The checkpoint behind the first `steps` steps: as it was, if they are all replays.
+    fn after(&self, steps: usize) -> Checkpoint {
+        let covers = || self.steps.iter().take(steps).rev().map(|step| &step.covers);
+        let position = covers().find_map(|covers| match covers {
             Covers::Input(input) => Some(input.sequence()),
-            Covers::Read(_) => None,
+            Covers::Read(_) | Covers::Again => None,
         });
-        let mark = match &last.covers {
-            Covers::Input(input) => input.mark(),
-            Covers::Read(mark) => *mark,
-        };
-        self.checkpoint.advanced(inputs.next(), mark)
+        let mark = covers().find_map(|covers| match covers {
+            Covers::Input(input) => Some(input.mark()),
+            Covers::Read(mark) => Some(*mark),
+            Covers::Again => None,
+        });
+        mark.map_or_else(|| self.checkpoint.clone(), |mark| self.checkpoint.advanced(position, mark))
     }
 }
 
 impl Done {
     /// What the step adds to a batch, where `is_new` tells the view keys that the batch does not write yet.
     fn cost(&self, is_new: impl Fn(&Arc<str>) -> bool) -> Room {
-        let messages = self.events.iter().chain(&self.dead_letter).map(Outgoing::size);
+        let messages = self.events.iter().chain(&self.own).map(Outgoing::size);
         let writes = self.writes.iter().filter(|write| is_new(&write.write.subject)).count();
         Room {
-            messages: self.events.len() + usize::from(self.dead_letter.is_some()) + writes,
+            messages: self.events.len() + self.own.len() + writes,
             bytes: messages.sum::<usize>() + self.writes.iter().map(|write| write.write.size()).sum::<usize>(),
         }
     }
 }
-
-/// The header that makes a message, and so its batch, hold only for one revision of its subject.
-pub const GUARD: &str = "Nats-Expected-Last-Subject-Sequence";
 
 impl Write {
     /// A later write to the same key takes this one's place; what either read guards both.

@@ -1,10 +1,9 @@
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::build::GUARD;
 use super::*;
 use crate::commit::Write;
-use crate::effects::CheckedWrite;
+use crate::effects::{CheckedWrite, GUARD};
 use crate::event::{Delivery, Mark, Message};
 
 mod simulation;
@@ -95,7 +94,7 @@ fn sent(committer: &Committer, lane: u16) -> Checkpoint {
 }
 
 fn committed(lane: u16, covered: u64) -> Action {
-    Action::Committed { lane: id(lane), covered: Sequence(covered) }
+    Action::Committed { lane: id(lane), covered: Sequence(covered), replays: 0 }
 }
 
 fn reset(lane: u16, incarnation: u32, covered: u64) -> Action {
@@ -114,7 +113,7 @@ fn refused() -> Outcome {
 fn a_batch_holds_effects_and_behind_them_the_guarded_checkpoint() {
     let mut committer = committer(1, ROOMY);
     let (known, unknown) = (Revision::known(Sequence(5)), Revision::unknown());
-    let letter = Done { dead_letter: Some(outgoing("pelton.shop.dlq.m.0.2".to_owned())), ..idle(2) };
+    let letter = Done { own: vec![outgoing("pelton.shop.dlq.m.0.2".to_owned())], ..idle(2) };
     let writes = vec![write("a", "1", &known, false), write("b", "2", &known, true), write("c", "3", &unknown, true)];
     committer.submit(&id(0), 0, vec![step(1), letter, writing(3, writes), step(4)]);
     let expected = ["events.e.1", "dlq.m.0.2", "events.e.4", "v.1.a 1", "v.1.b@5 2", "v.1.c 3", "ckpt.m.1.0@10 4"];
@@ -260,7 +259,7 @@ fn with_more_lanes_than_room_each_is_served_in_its_turn() {
     for batch in 1.. {
         assert!(next(&mut committer).len() <= 8);
         for action in committer.resolve(Outcome::Committed(Sequence(100))) {
-            let Action::Committed { lane, covered } = action else { panic!("{action:?}") };
+            let Action::Committed { lane, covered, .. } = action else { panic!("{action:?}") };
             served[usize::from(lane.lane)] = covered.0;
         }
         if served.iter().all(|covered| *covered > 0) {
@@ -583,4 +582,47 @@ fn a_detached_lane_is_forgotten_even_while_its_batch_is_in_flight() {
     assert_eq!(committer.resolve(Outcome::Committed(Sequence(20))), [committed(1, 2)]);
     committer.submit(&id(0), 0, vec![step(3)]);
     assert!(committer.is_idle());
+}
+
+/// A replay, which removes the dead letter of the input at `sequence`.
+fn replay(sequence: u64) -> Done {
+    let removal = crate::dlq::removal(format!("pelton.shop.dlq.m.0.{sequence}"), Sequence(90 + sequence));
+    Done { events: step(sequence).events, own: vec![removal], ..Done::nothing(Covers::Again) }
+}
+
+#[test]
+fn a_replay_is_guarded_by_dead_letter_and_checkpoint_and_moves_no_position() {
+    let mut committer = committer(1, ROOMY);
+    committer.submit(&id(0), 0, vec![replay(1)]);
+    assert_eq!(next(&mut committer), ["events.e.1", "dlq.m.0.1@91", "ckpt.m.1.0@10 0"]);
+    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1 };
+    assert_eq!(committer.resolve(Outcome::Committed(Sequence(20))), [done]);
+    committer.submit(&id(0), 0, vec![step(2), replay(1), replay(3)]);
+    let expected = ["events.e.2", "events.e.1", "dlq.m.0.1@91", "events.e.3", "dlq.m.0.3@93", "ckpt.m.1.0@20 2"];
+    assert_eq!(next(&mut committer), expected);
+    let done = Action::Committed { lane: id(0), covered: Sequence(2), replays: 2 };
+    assert_eq!(committer.resolve(Outcome::Committed(Sequence(30))), [done]);
+}
+
+#[test]
+fn a_replay_whose_answer_was_lost_is_told_by_the_checkpoints_own_position() {
+    let mut committer = committer(1, ROOMY);
+    committer.submit(&id(0), 0, vec![replay(1)]);
+    next(&mut committer);
+    let value = sent(&committer, 0);
+    committer.resolve(ambiguous());
+    let stored = Stored { value: value.clone(), revision: Sequence(10) };
+    assert!(matches!(committer.checked(Some(stored)).as_slice(), [Action::Resend(_)]), "not there");
+    committer.resend();
+    committer.resolve(ambiguous());
+    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1 };
+    assert_eq!(committer.checked(Some(Stored { value, revision: Sequence(13) })), [done]);
+}
+
+#[test]
+fn a_replay_that_the_server_refuses_begins_the_lane_anew_and_condemns_nothing() {
+    let mut committer = committer(1, ROOMY);
+    committer.submit(&id(0), 0, vec![replay(1)]);
+    next(&mut committer);
+    assert_eq!(committer.resolve(refused()), [reset(0, 1, 0)]);
 }

@@ -250,7 +250,7 @@ impl Member {
 
     fn give_up(&self, input: &Arc<Delivery>) -> Done {
         let letter = outgoing(dead_letter(self.lane, input.sequence().0));
-        Done { dead_letter: Some(letter), ..Done::nothing(Covers::Input(input.clone())) }
+        Done { own: vec![letter], ..Done::nothing(Covers::Input(input.clone())) }
     }
 }
 
@@ -433,7 +433,7 @@ impl World {
     fn act(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
-                Action::Committed { lane, covered } => self.member(lane.lane).spine.committed(covered),
+                Action::Committed { lane, covered, .. } => self.member(lane.lane).spine.committed(covered),
                 Action::Check(lane) => {
                     let stored = self.stream.lock().unwrap().checkpoint(lane.lane);
                     let actions = self.committer.checked(Some(stored));

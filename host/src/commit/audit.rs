@@ -1,0 +1,59 @@
+//! The audit: what operators did to an app, when, and who. Each entry is stored in the batch that does it. Pure.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::effects::Outgoing;
+use crate::event::{Sequence, rfc3339};
+use crate::subject::{Name, Subjects};
+
+/// One entry, as JSON in the app stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When, RFC 3339.
+    pub time: String,
+    /// Who: user and machine, as the command line found them.
+    pub who: String,
+    /// What.
+    #[serde(flatten)]
+    pub act: Act,
+}
+
+/// What an operator may do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "act", rename_all = "lowercase")]
+pub enum Act {
+    /// A module was stopped for a while.
+    Pause {
+        /// The module.
+        module: Name,
+    },
+    /// A paused or halted module was started.
+    Resume {
+        /// The module.
+        module: Name,
+    },
+    /// A dead letter's input was run again, with effects.
+    Replay(Letter),
+    /// A dead letter was thrown away.
+    Discard(Letter),
+}
+
+/// Which dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Letter {
+    /// The module.
+    pub module: Name,
+    /// Its lane.
+    pub lane: u16,
+    /// The input's position.
+    pub sequence: Sequence,
+}
+
+/// The message that keeps `act`, done by `who` at `now`.
+pub fn message(subjects: &Subjects, who: &str, act: Act, now: OffsetDateTime) -> Outgoing {
+    let entry = Entry { time: rfc3339(now), who: who.to_owned(), act };
+    let payload = serde_json::to_vec(&entry).unwrap_or_default().into();
+    let headers = vec![("Content-Type".into(), "application/json".to_owned())];
+    Outgoing { subject: subjects.audit().into(), headers, payload }
+}

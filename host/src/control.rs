@@ -1,0 +1,141 @@
+//! What operators ask of a running host, over NATS: to replay dead letters in the lane that owns them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, Request, client::RequestErrorKind};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use crate::commit::LaneId;
+use crate::commit::audit::{self, Act, Letter};
+use crate::commit::read::{Reader, is_deletion};
+use crate::dlq::{self, DeadLetter};
+use crate::event::Sequence;
+use crate::lane::replay::{Answer, Order};
+use crate::source::{Decoded, InputStream, Routing};
+use crate::subject::Subjects;
+
+/// How long a replay may take, with what its lane has in hand before it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A request to replay one dead letter of the lane whose subject it is sent to.
+#[derive(Debug, Serialize, Deserialize)]
+struct Replay {
+    sequence: Sequence,
+    who: String,
+}
+
+/// Why nothing came of a request.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Error {
+    #[error("no host runs {0}: start it with `pelton run`, or resume its module")]
+    NoHost(LaneId),
+    #[error("{lane}: {cause}")]
+    Request { lane: LaneId, cause: String },
+}
+
+/// Asks the host that runs a lane to replay one of its dead letters, as `who` says.
+pub async fn replay(client: &Client, subjects: &Subjects, letter: &Letter, who: &str) -> Result<Answer, Error> {
+    let lane = LaneId { module: letter.module.clone(), lane: letter.lane };
+    let failed = |cause: String| Error::Request { lane: lane.clone(), cause };
+    let wish = Replay { sequence: letter.sequence, who: who.to_owned() };
+    let payload = serde_json::to_vec(&wish).map_err(|error| failed(error.to_string()))?;
+    let request = Request::new().payload(payload.into()).timeout(Some(PATIENCE + Duration::from_secs(5)));
+    let subject = subjects.replay(&letter.module, letter.lane);
+    let reply = client.send_request(subject, request).await.map_err(|error| match error.kind() {
+        RequestErrorKind::NoResponders => Error::NoHost(lane.clone()),
+        _ => failed(error.to_string()),
+    })?;
+    serde_json::from_slice(&reply.payload).map_err(|error| failed(error.to_string()))
+}
+
+/// A lane that serves.
+pub struct Lane {
+    /// Which.
+    pub id: LaneId,
+    /// How its module's inputs are found.
+    pub routing: Arc<Routing>,
+    /// Their stream.
+    pub stream: InputStream,
+    /// Where to hand it what is to be replayed.
+    pub orders: mpsc::Sender<Order>,
+}
+
+/// Serves the requests for one lane, until the lane has ended.
+pub async fn serve(
+    client: &Client,
+    subjects: &Subjects,
+    reader: &Reader,
+    lane: Lane,
+) -> Result<impl Future<Output = ()> + Send + 'static, async_nats::SubscribeError> {
+    let mut requests = client.subscribe(subjects.replay(&lane.id.module, lane.id.lane)).await?;
+    let (client, subjects, reader) = (client.clone(), subjects.clone(), reader.clone());
+    Ok(async move {
+        loop {
+            let request = tokio::select! {
+                request = requests.next() => request,
+                () = lane.orders.closed() => return,
+            };
+            let Some(request) = request else { return };
+            let answer = order(&subjects, &reader, &lane, &request.payload).await;
+            let Some(reply) = request.reply else { continue };
+            let client = client.clone();
+            tokio::spawn(async move {
+                let answer = match answer {
+                    Ok(waiting) => waited(waiting).await,
+                    Err(answer) => answer,
+                };
+                let payload = serde_json::to_vec(&answer).unwrap_or_default();
+                if let Err(error) = client.publish(reply, payload.into()).await {
+                    warn!(%error, "an answer about a replay could not be sent");
+                }
+            });
+        }
+    })
+}
+
+async fn waited(waiting: oneshot::Receiver<Answer>) -> Answer {
+    let again = |reason: &str| Answer::Again { reason: reason.to_owned() };
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => again("the lane has ended"),
+        Err(_) => again("the lane has not come to it in time; it may still do it"),
+    }
+}
+
+/// Has the lane replay what is asked for; or says at once why not.
+async fn order(
+    subjects: &Subjects,
+    reader: &Reader,
+    lane: &Lane,
+    payload: &[u8],
+) -> Result<oneshot::Receiver<Answer>, Answer> {
+    let again = |reason: String| Answer::Again { reason };
+    let Replay { sequence, who } = serde_json::from_slice(payload).map_err(|error| again(error.to_string()))?;
+    let subject = subjects.dead_letter(&lane.id.module, lane.id.lane, sequence.0);
+    let last = reader.last(&subject).await.map_err(|error| again(error.to_string()))?;
+    let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Answer::Gone)?;
+    let letter: DeadLetter = serde_json::from_slice(&last.payload).map_err(|error| again(error.to_string()))?;
+    let original = if letter.is_cut() {
+        lane.stream.message(sequence).await.map_err(|error| again(error.to_string()))?
+    } else {
+        None
+    };
+    let message = letter.input(original).map_err(|error| again(error.to_string()))?;
+    let decoded = Decoded::new(lane.stream.name(), Arc::new(message)).route(&lane.routing);
+    let (_, input) = decoded.ok_or_else(|| again("the module does not take its subject any more".to_owned()))?;
+    let act = Act::Replay(Letter { module: lane.id.module.clone(), lane: lane.id.lane, sequence });
+    let removal = vec![
+        dlq::removal(subject, Sequence(last.sequence)),
+        audit::message(subjects, &who, act, OffsetDateTime::now_utc()),
+    ];
+    let (answer, waiting) = oneshot::channel();
+    let order = Order { input: Arc::new(input), removal, answer };
+    lane.orders.send(order).await.map_err(|_| again("the lane has ended".to_owned()))?;
+    Ok(waiting)
+}

@@ -1,0 +1,368 @@
+//! The modules of a host at work: their lanes and readers are started, watched, stopped and started again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use super::prepare::{Deployed, Loaded, deploy};
+use super::{App, Connections, Error};
+use crate::commit::LaneId;
+use crate::commit::checkpoint::{Checkpoint, Stored};
+use crate::commit::record::{Record, State};
+use crate::commit::task::Request;
+use crate::control;
+use crate::effects::Bounds;
+use crate::event::{Mark, Message, Sequence};
+use crate::guest::INSTANCES;
+use crate::lane::Lane;
+use crate::lane::dedupe::Dedupe;
+use crate::lane::runner::Runner;
+use crate::lane::task::{End, Task as LaneTask};
+use crate::lane::views::{Fetch, Views};
+use crate::source::live::{Live, Port, QUEUE, Wish};
+use crate::source::reader::{self, Item};
+use crate::source::{self, InputStream};
+use crate::subject::Name;
+
+/// How often the witness notes how far the app stream is.
+const WITNESS: Duration = Duration::from_secs(5);
+/// Replays that wait for one lane.
+const ORDERS: usize = 64;
+
+/// What runs.
+pub struct Host {
+    app: App,
+    connections: Connections,
+    bounds: Bounds,
+    advance: Duration,
+    requests: mpsc::Sender<Request>,
+    /// Ends all reading.
+    stop: CancellationToken,
+    modules: BTreeMap<Name, Slot>,
+    lanes: JoinSet<End>,
+    lane_of: HashMap<Id, LaneId>,
+    /// The live reader of each input stream.
+    streams: BTreeMap<String, mpsc::Sender<Wish>>,
+    readers: JoinSet<Result<(), source::Error>>,
+    stream_of: HashMap<Id, String>,
+    tasks: TaskTracker,
+}
+
+/// A module and what it is doing.
+struct Slot {
+    loaded: Loaded,
+    phase: Phase,
+    /// The input stream that it reads.
+    stream: String,
+    /// Ends its lanes.
+    stop: CancellationToken,
+    /// Its lanes that run.
+    lanes: usize,
+    /// Where its record stands that this host wrote last: older ones are no news.
+    record: Sequence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    /// It runs; or its lanes end, and it will be started again.
+    Running,
+    /// An operator paused it.
+    Paused,
+    /// It was stopped for a reason that needs an operator.
+    Halted,
+}
+
+impl Host {
+    /// A host that runs nothing yet.
+    pub fn new(
+        app: App,
+        connections: Connections,
+        bounds: Bounds,
+        advance: Duration,
+        requests: mpsc::Sender<Request>,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        Self {
+            app,
+            connections,
+            bounds,
+            advance,
+            requests,
+            stop: shutdown.child_token(),
+            modules: BTreeMap::new(),
+            lanes: JoinSet::new(),
+            lane_of: HashMap::new(),
+            streams: BTreeMap::new(),
+            readers: JoinSet::new(),
+            stream_of: HashMap::new(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Starts all modules. One whose input stream is not what it was halts by itself; the others run.
+    pub async fn start(&mut self, loaded: Vec<Loaded>) -> Result<(), Error> {
+        let lanes: u32 = loaded.iter().map(|loaded| u32::from(loaded.module.lanes.get())).sum();
+        let keeps_instances = lanes <= INSTANCES / 2;
+        let names: Vec<Name> = loaded.iter().map(|loaded| loaded.module.name.clone()).collect();
+        for mut loaded in loaded {
+            loaded.keeps_instances = keeps_instances;
+            let (stop, stream) = (self.stop.child_token(), loaded.module.input.stream.clone());
+            let slot = Slot { phase: Phase::Running, stream, stop, lanes: 0, record: Sequence(0), loaded };
+            self.modules.insert(slot.loaded.module.name.clone(), slot);
+        }
+        for name in names {
+            match self.start_module(&name).await {
+                Ok(()) => {}
+                Err(Error::Input { cause, .. }) => self.halt(&name, &cause.to_string()).await,
+                Err(error) => return Err(error),
+            }
+        }
+        if self.all_halted() { Err(Error::NothingRuns) } else { Ok(()) }
+    }
+
+    fn all_halted(&self) -> bool {
+        self.modules.values().all(|slot| slot.phase == Phase::Halted)
+    }
+
+    /// Starts the lanes of a module, unless an operator paused it.
+    async fn start_module(&mut self, name: &Name) -> Result<(), Error> {
+        let Some(slot) = self.modules.get(name) else { return Ok(()) };
+        let deployed = deploy(&self.app, &self.connections, &slot.loaded, self.bounds).await?;
+        let Some(slot) = self.modules.get_mut(name) else { return Ok(()) };
+        let Some(deployed) = deployed else {
+            info!(module = %name, "module is paused");
+            slot.phase = Phase::Paused;
+            return Ok(());
+        };
+        slot.phase = Phase::Running;
+        slot.stop = self.stop.child_token();
+        slot.lanes = deployed.lanes.len();
+        slot.record = deployed.record;
+        let mut ports = Vec::new();
+        for (number, owned) in (0..).zip(&deployed.lanes) {
+            ports.push(self.start_lane(&deployed, number, owned).await);
+        }
+        self.feed(&deployed, ports).await;
+        Ok(())
+    }
+
+    async fn start_lane(&mut self, module: &Deployed, number: u16, owned: &Stored<Checkpoint>) -> Port {
+        let id = LaneId { module: module.routing.module.clone(), lane: number };
+        let (notices, noticed) = mpsc::unbounded_channel();
+        let (inputs, received) = mpsc::channel(QUEUE);
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let at = owned.value.mark();
+        let attach = Request::Attach { lane: id.clone(), owned: owned.clone(), notices };
+        if self.requests.send(attach).await.is_err() {
+            error!("the committer has ended");
+        }
+        let views = Views::new(self.app.subjects.clone(), module.job.grants.clone(), self.fetch(), module.is_new);
+        let task = LaneTask {
+            id: id.clone(),
+            lane: Lane::new(at.sequence, module.rules),
+            dedupe: module.dedupe.map(|window| Dedupe::new(window, module.routing.lanes)),
+            runner: Runner::new(module.job.clone(), number, views),
+            breaker: module.breaker.clone(),
+            inputs: received,
+            orders: ordered,
+            notices: noticed,
+            committer: self.requests.clone(),
+        };
+        let stop = self.modules.get(&id.module).map_or(&self.stop, |slot| &slot.stop).clone();
+        let running = self.lanes.spawn(task.run(stop));
+        self.lane_of.insert(running.id(), id.clone());
+        let (client, subjects, reader) = (&self.connections.read, &self.app.subjects, &self.app.reader);
+        let (routing, stream) = (module.routing.clone(), module.stream.clone());
+        match control::serve(client, subjects, reader, control::Lane { id: id.clone(), routing, stream, orders }).await
+        {
+            Ok(serving) => drop(self.tasks.spawn(serving)),
+            Err(error) => warn!(lane = %id, %error, "dead letters of this lane cannot be replayed"),
+        }
+        Port { id, inputs, at: module.history.filter(|history| history.sequence < at.sequence).unwrap_or(at) }
+    }
+
+    /// How guests read views: they run on threads of their own, which may wait.
+    fn fetch(&self) -> Fetch {
+        let (reader, runtime) = (self.app.reader.clone(), tokio::runtime::Handle::current());
+        // A replica may answer with an old value, and a value that is read but not written has no guard to tell.
+        let has_replicas = reader.info().config.num_replicas > 1;
+        Arc::new(move |subject, from_leader| {
+            runtime.block_on(reader.view(subject, from_leader || has_replicas)).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Has the live reader of a module's stream feed its lanes.
+    async fn feed(&mut self, module: &Deployed, ports: Vec<Port>) {
+        let name = module.stream.name();
+        let mut wish = Wish::Feed(module.routing.clone(), ports);
+        if let Some(live) = self.streams.get(name) {
+            match live.send(wish).await {
+                Ok(()) => return,
+                // It has ended meanwhile: there is to be another one.
+                Err(unsent) => wish = unsent.0,
+            }
+        }
+        let (live, wishes) = Live::new(module.stream.clone(), self.tasks.clone(), self.stop.clone());
+        if wishes.send(wish).await.is_err() {
+            error!(stream = name, "the live reader takes no wishes");
+        }
+        let running = self.readers.spawn(live.run(self.advance));
+        self.stream_of.insert(running.id(), name.to_owned());
+        self.streams.insert(name.to_owned(), wishes);
+    }
+
+    /// Waits until every lane has ended: after `shutdown`, or because none could go on.
+    pub async fn wait(mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let mut witness = tokio::time::interval(WITNESS);
+        let mut records = self.watch().await;
+        let mut lost = false;
+        while !(self.lanes.is_empty() && (shutdown.is_cancelled() || !self.may_start_again())) {
+            tokio::select! {
+                Some(ended) = self.lanes.join_next_with_id() => lost |= self.lane_ended(ended).await,
+                Some(ended) = self.readers.join_next_with_id() => self.reader_ended(ended).await,
+                Some(changed) = next_record(&mut records) => self.record_changed(&changed).await,
+                _ = witness.tick() => self.witness().await,
+                () = shutdown.cancelled(), if self.lanes.is_empty() => {}
+            }
+        }
+        self.stop.cancel();
+        drop(self.requests);
+        self.tasks.close();
+        self.tasks.wait().await;
+        if shutdown.is_cancelled() { Ok(()) } else { Err(Error::AllEnded { lost }) }
+    }
+
+    fn may_start_again(&self) -> bool {
+        self.modules.values().any(|slot| slot.phase == Phase::Paused)
+    }
+
+    /// The module records that are written from now on.
+    async fn watch(&self) -> Option<mpsc::Receiver<Result<Item, source::Error>>> {
+        let info = self.app.reader.info();
+        let after = Mark { sequence: Sequence(info.state.last_sequence), fingerprint: None };
+        match InputStream::open(&self.connections.jetstream(), self.app.reader.name()).await {
+            Ok(stream) => Some(reader::spawn(stream, vec![self.app.subjects.modules()], after)),
+            Err(error) => {
+                error!(%error, "module records cannot be watched: what operators ask for is seen at the next start");
+                None
+            }
+        }
+    }
+
+    /// True if the lane was lost to another host.
+    async fn lane_ended(&mut self, ended: Result<(Id, End), JoinError>) -> bool {
+        let (id, end) = match ended {
+            Ok((id, end)) => (id, end),
+            Err(panic) => (panic.id(), End::Halted(format!("the host failed: {panic}"))),
+        };
+        let Some(lane) = self.lane_of.remove(&id) else { return false };
+        let left = self.modules.get_mut(&lane.module).map(|slot| {
+            slot.lanes = slot.lanes.saturating_sub(1);
+            slot.lanes
+        });
+        match end {
+            End::Stopped => {}
+            End::Lost => return true,
+            End::Halted(reason) => self.halt(&lane.module, &format!("lane {}: {reason}", lane.lane)).await,
+        }
+        let starts_again = self
+            .modules
+            .get(&lane.module)
+            .is_some_and(|slot| slot.phase == Phase::Running && slot.stop.is_cancelled() && !self.stop.is_cancelled());
+        if left == Some(0) && starts_again {
+            self.start_again(&lane.module).await;
+        }
+        false
+    }
+
+    async fn reader_ended(&mut self, ended: Result<(Id, Result<(), source::Error>), JoinError>) {
+        let (id, cause) = match ended {
+            Ok((id, Ok(()))) => (id, None),
+            Ok((id, Err(cause))) => (id, Some(cause.to_string())),
+            Err(panic) => (panic.id(), Some(format!("the host failed: {panic}"))),
+        };
+        let (Some(stream), Some(cause)) = (self.stream_of.remove(&id), cause) else { return };
+        self.streams.remove(&stream);
+        let of_stream = self.modules.iter().filter(|(_, slot)| slot.stream == stream && slot.phase == Phase::Running);
+        let names: Vec<Name> = of_stream.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.halt(&name, &cause).await;
+        }
+    }
+
+    /// Does what a module's record says that somebody else wrote.
+    async fn record_changed(&mut self, message: &Message) {
+        let record = match serde_json::from_slice::<Record>(&message.payload) {
+            Ok(record) => record,
+            Err(error) => return error!(subject = message.subject, %error, "a module record cannot be read"),
+        };
+        let Some(slot) = self.modules.get_mut(&record.module) else { return };
+        if message.sequence <= slot.record {
+            return;
+        }
+        match (record.state, slot.phase) {
+            (State::Paused, Phase::Running) => {
+                info!(module = %record.module, "module is paused: what is in hand is finished and committed");
+                slot.phase = Phase::Paused;
+                slot.stop.cancel();
+            }
+            (State::Paused, Phase::Halted) => slot.phase = Phase::Paused,
+            (State::Running, Phase::Paused | Phase::Halted) => {
+                slot.phase = Phase::Running;
+                if slot.lanes == 0 {
+                    self.start_again(&record.module).await;
+                }
+            }
+            (State::Running | State::Paused | State::Halted(_), _) => {}
+        }
+    }
+
+    async fn start_again(&mut self, module: &Name) {
+        info!(%module, "module is started again");
+        if let Err(error) = self.start_module(module).await {
+            self.halt(module, &error.to_string()).await;
+        }
+    }
+
+    /// Stops a module, and says why.
+    async fn halt(&mut self, module: &Name, reason: &str) {
+        let Some(slot) = self.modules.get_mut(module).filter(|slot| slot.phase != Phase::Halted) else { return };
+        error!(%module, reason, "module halts");
+        slot.phase = Phase::Halted;
+        slot.stop.cancel();
+        match self.app.ledger.halt(module, reason).await {
+            Ok(record) => slot.record = record.unwrap_or(slot.record),
+            Err(error) => warn!(%module, %error, "the halt could not be noted in the module's record"),
+        }
+    }
+
+    async fn witness(&self) {
+        let noted = match self.app.reader.fresh_info().await {
+            Ok(info) => self.app.witness.note(&info).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = noted {
+            warn!(error, "the witness could not be noted");
+        }
+    }
+}
+
+/// The next record; never anything if they cannot be watched.
+async fn next_record(records: &mut Option<mpsc::Receiver<Result<Item, source::Error>>>) -> Option<Arc<Message>> {
+    loop {
+        match records.as_mut()?.recv().await? {
+            Ok(Item::Message(read)) => return Some(read.message),
+            Ok(Item::Pending(_)) => {}
+            Err(error) => {
+                error!(%error, "module records cannot be watched any more");
+                *records = None;
+            }
+        }
+    }
+}
