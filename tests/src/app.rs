@@ -85,9 +85,22 @@ impl App {
 
     /// Runs a verb of the command line on this app's config.
     pub fn pelton(&self, arguments: &[&str]) -> Result<Output> {
+        Ok(self.verb(arguments)?.output()?)
+    }
+
+    /// The same, for verbs that are to succeed: what it prints as JSON.
+    pub fn pelton_json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let output = self.verb(arguments)?.args(["-o", "json"]).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "pelton {}: {said}", arguments.join(" "));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// A verb of the command line on this app's config, to be run.
+    pub fn verb(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(locate::binary("pelton")?);
         command.args(arguments).arg("-c").arg(self.config()).stdin(std::process::Stdio::null());
-        Ok(command.output()?)
+        Ok(command)
     }
 
     /// JetStream, for a client that is no part of Pelton.

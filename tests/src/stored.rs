@@ -103,10 +103,16 @@ pub async fn events(app: &App, category: &str) -> Result<Vec<Stored>> {
     messages(app, "KV_demo", &format!("pelton.demo.events.{category}.>")).await
 }
 
-/// The dead letters of a module, by position in its input.
+/// What operators did, in order.
+pub async fn audit(app: &App) -> Result<Vec<serde_json::Value>> {
+    messages(app, "KV_demo", "pelton.demo.audit").await?.iter().map(Stored::json).collect()
+}
+
+/// The dead letters of a module that are there, by position in its input.
 pub async fn dead_letters(app: &App, module: &str) -> Result<BTreeMap<u64, serde_json::Value>> {
     let letters = messages(app, "KV_demo", &format!("pelton.demo.dlq.{module}.>")).await?;
-    letters.iter().map(|letter| Ok((letter.key().parse()?, letter.json()?))).collect()
+    let there = letters.iter().filter(|letter| letter.header("KV-Operation").is_empty());
+    there.map(|letter| Ok((letter.key().parse()?, letter.json()?))).collect()
 }
 
 /// The last message of the app stream on `subject`, from the leader.

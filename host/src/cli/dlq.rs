@@ -15,7 +15,7 @@ use crate::control;
 use crate::dlq::{DeadLetter, Payload, Selection};
 use crate::event::Sequence;
 use crate::lane::replay::Answer;
-use crate::policy::CauseKind;
+use crate::policy::{CauseKind, backoff};
 use crate::subject::Name;
 use crate::trial::{self, Trial};
 
@@ -187,11 +187,11 @@ async fn replay_one(reading: &Reading, letter: Letter) -> anyhow::Result<Outcome
     let mut tries = 1;
     loop {
         let answer = control::replay(&reading.connections.read, &reading.subjects, &letter, &who).await?;
-        if matches!(answer, Answer::Again { .. }) && tries < TRIES {
-            tries += 1;
-            continue;
+        if !matches!(answer, Answer::Again { .. }) || tries == TRIES {
+            return Ok(Outcome { letter, answer });
         }
-        return Ok(Outcome { letter, answer });
+        tokio::time::sleep(backoff(letter.sequence, tries)).await;
+        tries += 1;
     }
 }
 

@@ -86,7 +86,7 @@ fn what_does_not_fit_is_cut_and_keeps_its_hash() {
     });
     let bounds = Bounds { message: 1_000_000, ..ROOMY };
     let (message, found) = kept(&input(payload), cause("no such country"), &bounds);
-    assert_eq!(found, DeadLetter { headers: Vec::new(), ..expected });
+    assert_eq!(found, DeadLetter { headers: Vec::new(), log: Vec::new(), ..expected });
     assert_eq!(bounds.check(&message), Ok(()));
 }
 

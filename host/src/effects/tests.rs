@@ -141,6 +141,8 @@ fn an_emitted_event_says_where_it_comes_from() {
         ("ce-area", "%C3%A9"),
         ("Content-Type", "application/json"),
         ("Pelton-Input", "ORDERS:7"),
+        ("Pelton-Hops", "1"),
+        ("Pelton-Path", "totals"),
     ]
     .map(|(name, value)| (name, vec![value.to_owned()]));
     for (name, value) in &expected {
@@ -319,4 +321,24 @@ fn a_guest_cannot_pass_data_off_as_a_whole_event() {
     let content_type = "Application/CloudEvents+JSON".to_owned();
     let refused = checked(emitting(Emitted { content_type: content_type.clone(), ..emitted() }));
     assert_eq!(refused, Err(Violation::Structured(content_type)));
+}
+
+#[test]
+fn hops_are_counted_and_modules_named_once_until_there_are_too_many() {
+    let emit = |hops: &str, path: &str| {
+        let came =
+            [("pelton-hops", hops), ("pelton-path", path)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let event = Event { attributes: came.into(), ..cause() };
+        check(emitting(emitted()), &origin(), &grants(true), &ROOMY, (&event, KEY, SEQUENCE))
+    };
+    for ((hops, path), expected) in [
+        (("1", "flag"), ["2", "flag,totals"]),
+        (("63", "flag,totals"), ["64", "flag,totals"]),
+        (("nonsense", ""), ["1", "totals"]),
+    ] {
+        let checked = emit(hops, path).unwrap();
+        let [message] = checked.events.as_slice() else { panic!("{checked:?}") };
+        assert_eq!([header(message, HOPS_HEADER), header(message, PATH_HEADER)], expected.map(|value| vec![value]));
+    }
+    assert_eq!(emit("64", "flag"), Err(Violation::Circle { modules: "flag, totals".to_owned() }));
 }

@@ -54,6 +54,11 @@ fn obey(order: &Order, event: &Event<Vec<Order>>, effects: &mut Effects) -> Resu
         Order::Random => effects.emit(Emitted::json("out", "probe.random", &random::next())?),
         Order::Echo => effects.emit(Emitted::json("out", "probe.echo", &seen(event))?),
         Order::Retry(after) => return Err(Failure::Retry(after.map(std::time::Duration::from_millis))),
+        Order::Require(key) => {
+            if named("v").get_raw(key).is_none() {
+                return Err(Failure::reject(format!("{key} is missing")));
+            }
+        }
         Order::Reject(reason) => return Err(Failure::reject(reason)),
         Order::Trap => std::process::abort(),
         Order::Spin => spin(),

@@ -46,6 +46,8 @@ pub enum Order {
     Echo,
     /// Ask for another try, after so many milliseconds.
     Retry(Option<u64>),
+    /// Reject, unless a key of the view `v` has a value.
+    Require(String),
     /// Reject.
     Reject(String),
     /// Trap.
