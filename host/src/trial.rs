@@ -18,6 +18,9 @@ use crate::query::Query;
 use crate::source::{self, Decoded, InputStream, Routing};
 use crate::subject::decode;
 
+/// Bytes of views that are kept while one input runs.
+const VIEWS: usize = 32 << 20;
+
 /// Why nothing could be tried.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
@@ -108,7 +111,7 @@ pub async fn of_letter(
         stream: stream.name().to_owned(),
         created: stream.created(),
     };
-    let views = Views::new(origin.subjects.clone(), Arc::new(module.grants.clone()), query.fetch(), false);
+    let views = Views::new(origin.subjects.clone(), Arc::new(module.grants.clone()), query.fetch(), false, VIEWS);
     let (module, path) = (module.clone(), plugin.unwrap_or_else(|| module.plugin.clone()));
     // Reading views waits, as in a lane.
     let trial = tokio::task::spawn_blocking(move || run(&module, &path, &origin, views, &input));

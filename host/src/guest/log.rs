@@ -44,6 +44,15 @@ impl Rate {
         Self { lines, bytes, left: Mutex::new(Left { lines, bytes, at: Instant::now(), dropped: 0 }) }
     }
 
+    /// Whether a line of `module` with `size` bytes may be written now. Says how many were not, once one may again.
+    pub fn admits(&self, module: &Name, size: usize) -> bool {
+        let taken = self.take(size, Instant::now());
+        if let Some(dropped) = taken.filter(|dropped| *dropped > 0) {
+            warn!(%module, dropped, "lines of the plugin's log were dropped: it writes more than its limit");
+        }
+        taken.is_some()
+    }
+
     /// Whether a line of `size` bytes may be written at `now`, and how many were dropped before it.
     fn take(&self, size: usize, now: Instant) -> Option<u64> {
         let (mut left, size) = (lock(&self.left), size as f64);
@@ -106,11 +115,8 @@ impl Log {
 impl Lines {
     fn write(&mut self, level: Level, text: &str) {
         let line: String = text.chars().take(LINE).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if let Some(dropped) = self.rate.take(line.len(), Instant::now()) {
-            let (module, sequence) = (&self.module, self.sequence.0);
-            if dropped > 0 {
-                warn!(%module, dropped, "lines of the plugin's log were dropped: it writes more than its limit");
-            }
+        let (module, sequence) = (&self.module, self.sequence.0);
+        if self.rate.admits(module, line.len()) {
             match level {
                 Level::ERROR => error!(target: "plugin", %module, sequence, line, "plugin says"),
                 Level::WARN => warn!(target: "plugin", %module, sequence, line, "plugin says"),

@@ -22,10 +22,11 @@ use crate::event::{Mark, Message, Sequence};
 use crate::guest::INSTANCES;
 use crate::lane::Lane;
 use crate::lane::dedupe::Dedupe;
+use crate::lane::queue::queue;
 use crate::lane::runner::Runner;
 use crate::lane::task::{End, Task as LaneTask};
 use crate::lane::views::{Fetch, Views};
-use crate::source::live::{Live, Port, QUEUE, Wish};
+use crate::source::live::{Live, Port, Wish};
 use crate::source::reader::{self, Item};
 use crate::source::{self, InputStream};
 use crate::subject::Name;
@@ -41,6 +42,7 @@ pub struct Host {
     connections: Connections,
     bounds: Bounds,
     advance: Duration,
+    memory: Memory,
     requests: mpsc::Sender<Request>,
     /// Ends all reading.
     stop: CancellationToken,
@@ -52,6 +54,23 @@ pub struct Host {
     readers: JoinSet<Result<(), source::Error>>,
     stream_of: HashMap<Id, String>,
     tasks: TaskTracker,
+}
+
+/// What each lane may hold in memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Memory {
+    /// Payloads on their way to it; as many wait in it, and as many ran ahead of the commit.
+    inputs: usize,
+    /// Its views.
+    views: usize,
+}
+
+impl Memory {
+    /// What one lane may hold, so that all payloads of a kind are within 256 MiB and all views within 512 MiB.
+    fn of(lanes: usize) -> Self {
+        let share = |all: usize, most: usize| (all / lanes.max(1)).clamp(1 << 20, most);
+        Self { inputs: share(256 << 20, 16 << 20), views: share(512 << 20, 32 << 20) }
+    }
 }
 
 /// A module and what it is doing.
@@ -93,6 +112,7 @@ impl Host {
             connections,
             bounds,
             advance,
+            memory: Memory::of(1),
             requests,
             stop: shutdown.child_token(),
             modules: BTreeMap::new(),
@@ -109,6 +129,7 @@ impl Host {
     pub async fn start(&mut self, loaded: Vec<Loaded>) -> Result<(), Error> {
         let lanes: u32 = loaded.iter().map(|loaded| u32::from(loaded.module.lanes.get())).sum();
         let keeps_instances = lanes <= INSTANCES / 2;
+        self.memory = Memory::of(lanes as usize);
         let names: Vec<Name> = loaded.iter().map(|loaded| loaded.module.name.clone()).collect();
         for mut loaded in loaded {
             loaded.keeps_instances = keeps_instances;
@@ -155,17 +176,18 @@ impl Host {
     async fn start_lane(&mut self, module: &Deployed, number: u16, owned: &Stored<Checkpoint>) -> Port {
         let id = LaneId { module: module.routing.module.clone(), lane: number };
         let (notices, noticed) = mpsc::unbounded_channel();
-        let (inputs, received) = mpsc::channel(QUEUE);
+        let (inputs, received) = queue(self.memory.inputs);
         let (orders, ordered) = mpsc::channel(ORDERS);
         let at = owned.value.mark();
         let attach = Request::Attach { lane: id.clone(), owned: owned.clone(), notices };
         if self.requests.send(attach).await.is_err() {
             error!("the committer has ended");
         }
-        let views = Views::new(self.app.subjects.clone(), module.job.grants.clone(), self.fetch(), module.is_new);
+        let (subjects, grants) = (self.app.subjects.clone(), module.job.grants.clone());
+        let views = Views::new(subjects, grants, self.fetch(), module.is_new, self.memory.views);
         let task = LaneTask {
             id: id.clone(),
-            lane: Lane::new(at.sequence, module.rules),
+            lane: Lane::new(at.sequence, module.rules, self.memory.inputs),
             dedupe: module.dedupe.map(|window| Dedupe::new(window, module.routing.lanes)),
             runner: Runner::new(module.job.clone(), number, views),
             breaker: module.breaker.clone(),

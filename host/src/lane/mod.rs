@@ -5,6 +5,7 @@
 //! inputs that run again, [`dedupe`] for those that must not.
 
 pub mod dedupe;
+pub mod queue;
 pub mod replay;
 pub mod runner;
 pub mod task;
@@ -88,13 +89,13 @@ pub enum Verdict {
 const SLICE: usize = 256;
 /// The most inputs that a lane runs ahead of the commit.
 const AHEAD: usize = 4_096;
-/// The most payload bytes that a lane runs ahead of the commit.
-const AHEAD_BYTES: usize = 16 << 20;
 
 /// One lane.
 #[derive(Debug)]
 pub struct Lane {
     rules: Rules,
+    /// The most payload bytes that wait to be run, and that run ahead of the commit.
+    most_bytes: usize,
     incarnation: u32,
     /// The last input or mark taken in; what is at or below it was seen before.
     seen: Sequence,
@@ -119,10 +120,12 @@ struct Running {
 }
 
 impl Lane {
-    /// A lane that stands at `covered` and follows `rules`.
-    pub fn new(covered: Sequence, rules: Rules) -> Self {
+    /// A lane that stands at `covered` and follows `rules`. It holds up to `bytes` of payloads that wait, and as many that
+    /// ran ahead of the commit.
+    pub fn new(covered: Sequence, rules: Rules, bytes: usize) -> Self {
         Self {
             rules,
+            most_bytes: bytes,
             incarnation: 0,
             seen: covered,
             queue: VecDeque::new(),
@@ -145,7 +148,8 @@ impl Lane {
 
     /// Whether the lane has room for more inputs.
     pub fn is_hungry(&self) -> bool {
-        self.queue.len() < SLICE && !self.stopping
+        let bytes = || self.queue.iter().map(|input| input.message.payload.len()).sum::<usize>();
+        self.queue.len() < SLICE && bytes() < self.most_bytes && !self.stopping
     }
 
     /// Whether it has inputs to run.
@@ -180,7 +184,7 @@ impl Lane {
         if self.queue.is_empty() {
             return self.mark.take().map_or(Step::Wait, Step::Cover);
         }
-        if self.ahead.len() >= AHEAD || self.ahead_bytes >= AHEAD_BYTES {
+        if self.ahead.len() >= AHEAD || self.ahead_bytes >= self.most_bytes {
             return Step::Wait;
         }
         let most = match permit() {

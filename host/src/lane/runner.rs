@@ -151,6 +151,11 @@ impl Runner {
         Ok(Done { covers: Covers::Input(input.clone()), events: checked.events, writes, own: Vec::new() })
     }
 
+    /// Whether a line with `text` is within what the module may log: a guest that fails without end fills no disk.
+    pub fn may_log(&self, text: &str) -> bool {
+        self.job.setting.log_rate.admits(&self.job.setting.module, text.len())
+    }
+
     /// The step that keeps an input as a dead letter.
     pub fn dead_letter(&self, given_up: GivenUp) -> Done {
         let by = By { origin: &self.job.origin, lane: self.lane, plugin: &self.job.plugin.digest };

@@ -9,13 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::dedupe::Dedupe;
+use super::queue;
 use super::replay::{Order, Replays};
 use super::runner::Runner;
 use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
+use crate::policy::CauseKind;
 use crate::policy::breaker::Breaker;
-use crate::policy::{CauseKind, Failed};
 
 /// How a lane ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,7 @@ pub struct Task {
     /// Its module's breaker.
     pub breaker: Arc<Mutex<Breaker>>,
     /// What readers hand it.
-    pub inputs: mpsc::Receiver<Input>,
+    pub inputs: queue::Receiver,
     /// What operators ask of it.
     pub orders: mpsc::Receiver<Order>,
     /// What the committer tells it.
@@ -63,7 +64,6 @@ impl Task {
         let mut replays = Replays::default();
         let mut idle = Some(runner);
         let mut working: Option<Working> = None;
-        let mut batch = Vec::new();
         loop {
             let mut wake = None;
             if working.is_none() && lane.is_stopping() {
@@ -131,11 +131,16 @@ impl Task {
                     }
                     Err(panic) => return End::Halted(format!("the host failed while running its plugin: {panic}")),
                 },
-                received = inputs.recv_many(&mut batch, 256), if lane.is_hungry() => {
-                    if received == 0 {
+                received = inputs.recv(), if lane.is_hungry() => {
+                    let ended = received.is_none();
+                    let mut next = received;
+                    while let Some(input) = next {
+                        lane.offer(without_repeats(&mut dedupe, input));
+                        next = if lane.is_hungry() { inputs.try_recv() } else { None };
+                    }
+                    if ended {
                         lane.stop();
                     }
-                    batch.drain(..).for_each(|input| lane.offer(without_repeats(&mut dedupe, input)));
                 }
                 Some(order) = orders.recv() => replays.push(order),
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
@@ -185,25 +190,31 @@ fn keep(
     if ran.done > 0 && lock(breaker).succeeded() {
         info!(module = %id.module, "the breaker closes: the module goes on");
     }
-    if let Some(Failed { failure, .. }) = &ran.failed {
-        warn!(module = %id.module, lane = id.lane, ?failure, "input failed");
-    }
     match lane.ran(ran, now) {
         Verdict::Drop => (Vec::new(), None),
         Verdict::Keep(None) => (steps, None),
         Verdict::Keep(Some(given_up)) => {
             let (sequence, kind, cause) = (given_up.input.sequence(), given_up.cause.kind, &given_up.cause.message);
-            warn!(module = %id.module, lane = id.lane, %sequence, cause, "input becomes a dead letter");
+            if runner.may_log(cause) {
+                let cause = short(cause);
+                warn!(module = %id.module, lane = id.lane, %sequence, cause, "input becomes a dead letter");
+            }
             if kind != CauseKind::Retry
                 && let Some(pause) = lock(breaker).failed(now)
             {
+                let cause = short(cause);
                 warn!(module = %id.module, ?pause, cause, "the breaker opens: the module waits, since its inputs fail in a row");
             }
             steps.push(runner.dead_letter(given_up));
             (steps, None)
         }
-        Verdict::Halt(sequence, cause) => (steps, Some(format!("input {sequence}: {}", cause.message))),
+        Verdict::Halt(sequence, cause) => (steps, Some(format!("input {sequence}: {}", short(&cause.message)))),
     }
+}
+
+/// The beginning of a cause, which may be the guest's own words.
+fn short(cause: &str) -> String {
+    cause.chars().take(200).collect()
 }
 
 fn lock(breaker: &Mutex<Breaker>) -> MutexGuard<'_, Breaker> {

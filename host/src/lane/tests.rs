@@ -10,6 +10,7 @@ use crate::policy::{CauseKind, Failure, OnFailure};
 mod model;
 
 const ATTEMPTS: u32 = 3;
+const BYTES: usize = 16 << 20;
 const RULES: Rules = Rules { attempts: ATTEMPTS, on_failure: OnFailure::DeadLetter };
 /// Longer than any pause.
 const LATER: Duration = Duration::from_secs(60);
@@ -47,7 +48,7 @@ struct Rig {
 impl Rig {
     /// A lane at 0 that was offered `inputs`.
     fn new(inputs: impl IntoIterator<Item = u64>) -> Self {
-        let mut lane = Lane::new(Sequence(0), RULES);
+        let mut lane = Lane::new(Sequence(0), RULES, BYTES);
         inputs.into_iter().for_each(|sequence| lane.offer(input(sequence)));
         Self { lane, now: Instant::now() }
     }
@@ -104,7 +105,7 @@ fn reject() -> Failure {
 
 #[test]
 fn inputs_run_in_order_and_those_seen_before_are_dropped() {
-    let mut lane = Rig { lane: Lane::new(Sequence(10), RULES), now: Instant::now() };
+    let mut lane = Rig { lane: Lane::new(Sequence(10), RULES, BYTES), now: Instant::now() };
     for sequence in [9, 10, 11, 12, 12, 11, 15, 14] {
         lane.lane.offer(input(sequence));
     }
@@ -287,7 +288,7 @@ fn a_lane_runs_only_so_many_inputs_ahead_of_the_commit() {
 fn a_lane_runs_only_so_many_bytes_ahead_of_the_commit() {
     let mut lane = Rig::new([]);
     for sequence in 1..=2 {
-        lane.lane.offer(large_input(sequence, AHEAD_BYTES / 2));
+        lane.lane.offer(large_input(sequence, BYTES / 2));
     }
     assert_eq!(lane.runs(), [1, 2]);
     lane.kept(2, None);
@@ -301,7 +302,7 @@ fn a_lane_runs_only_so_many_bytes_ahead_of_the_commit() {
 fn inputs_that_are_given_up_count_as_bytes_ahead() {
     let mut lane = Rig::new([]);
     for sequence in 1..=3 {
-        lane.lane.offer(large_input(sequence, AHEAD_BYTES / 2));
+        lane.lane.offer(large_input(sequence, BYTES / 2));
     }
     for _ in 0..2 {
         lane.runs();
@@ -315,7 +316,7 @@ fn inputs_that_are_given_up_count_as_bytes_ahead() {
 #[test]
 fn a_reset_makes_room_again() {
     let mut lane = Rig::new([]);
-    lane.lane.offer(large_input(1, AHEAD_BYTES));
+    lane.lane.offer(large_input(1, BYTES));
     lane.runs();
     lane.kept(1, None);
     lane.lane.offer(input(2));

@@ -34,8 +34,6 @@ pub struct Got {
     pub from_stream: bool,
 }
 
-/// Bytes of keys and values that a lane keeps in memory, in each of two halves.
-const HALF: usize = 16 << 20;
 /// What an entry takes besides its key and value, roughly.
 const ENTRY: usize = 128;
 
@@ -47,6 +45,8 @@ pub struct Views {
     /// Keys used lately.
     recent: HashMap<Arc<str>, Entry>,
     recent_bytes: usize,
+    /// The most bytes of these, and of those used before.
+    half: usize,
     /// Keys used before those: dropped when `recent` is full, unless a write is on its way.
     older: HashMap<Arc<str>, Entry>,
     /// Whether the lane's keys are all here, so that a key that is not was never written. The guard of a write that
@@ -65,10 +65,11 @@ struct Entry {
 }
 
 impl Views {
-    /// The views of a lane, read by `fetch`. `complete` if the lane never ran before, so that it has written nothing.
-    pub fn new(subjects: Subjects, grants: Arc<Grants>, fetch: Fetch, complete: bool) -> Self {
-        let (recent, older) = (HashMap::new(), HashMap::new());
-        Self { subjects, grants, fetch, recent, recent_bytes: 0, older, complete, from_leader: false }
+    /// The views of a lane, read by `fetch`; about `bytes` of them are kept in memory. `complete` if the lane never ran
+    /// before, so that it has written nothing.
+    pub fn new(subjects: Subjects, grants: Arc<Grants>, fetch: Fetch, complete: bool, bytes: usize) -> Self {
+        let (recent, older, half) = (HashMap::new(), HashMap::new(), bytes / 2);
+        Self { subjects, grants, fetch, recent, recent_bytes: 0, half, older, complete, from_leader: false }
     }
 
     /// The value of `key` in `view`, for the event with the key `event_key`.
@@ -116,7 +117,7 @@ impl Views {
     fn remember(&mut self, subject: Arc<str>, entry: Entry) {
         self.recent_bytes += ENTRY + subject.len() + entry.value.as_ref().map_or(0, Bytes::len);
         self.recent.insert(subject, entry);
-        if self.recent_bytes > HALF {
+        if self.recent_bytes > self.half {
             self.age();
         }
     }

@@ -12,6 +12,7 @@ use super::{Decoded, InputStream, Routing};
 use crate::commit::LaneId;
 use crate::event::{Mark, Sequence};
 use crate::lane::Input;
+use crate::lane::queue::{Closed, Sender};
 
 /// How many messages are read before asking the live reader again.
 const ASK_EVERY: u64 = 256;
@@ -23,7 +24,7 @@ pub struct Behind {
     /// How its module's inputs are found.
     pub routing: Arc<Routing>,
     /// Where to hand its inputs.
-    pub inputs: mpsc::Sender<Input>,
+    pub inputs: Sender,
 }
 
 /// Reads `stream` behind `after` for one lane, until the live reader has taken it back.
@@ -53,10 +54,12 @@ pub async fn run(
                 covered = message.message.sequence;
                 let decoded = Decoded::new(&name, message.message);
                 let own = decoded.route(&routing).filter(|(lane, _)| *lane == id.lane);
-                if let Some((_, delivery)) = own
-                    && inputs.send(Input::Delivery(Arc::new(delivery))).await.is_err()
-                {
-                    return;
+                if let Some((_, delivery)) = own {
+                    let input = Input::Delivery(Arc::new(delivery));
+                    match inputs.place(&input).await {
+                        Ok(place) => place.take(input),
+                        Err(Closed) => return,
+                    }
                 }
                 message.pending
             }

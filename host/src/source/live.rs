@@ -15,9 +15,8 @@ use super::{Decoded, Error, InputStream, Routing};
 use crate::commit::LaneId;
 use crate::event::{Mark, Message, Sequence};
 use crate::lane::Input;
+use crate::lane::queue::{Closed, Sender};
 
-/// Inputs that wait for one lane.
-pub const QUEUE: usize = 1_024;
 /// How long the reader waits for one lane within a second before it looks whether others starve.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How long it waits before it looks again.
@@ -30,7 +29,7 @@ pub struct Port {
     /// The lane.
     pub id: LaneId,
     /// Where its inputs go.
-    pub inputs: mpsc::Sender<Input>,
+    pub inputs: Sender,
     /// Where it stands.
     pub at: Mark,
 }
@@ -76,7 +75,7 @@ struct Fed {
 }
 
 struct Lane {
-    inputs: mpsc::Sender<Input>,
+    inputs: Sender,
     /// Set while it catches up.
     away: Option<Away>,
     /// How long the reader waited for it since the last tick.
@@ -221,13 +220,12 @@ impl Live {
         }
         let (inputs, waited, began) = (lane.inputs.clone(), lane.waited, Instant::now());
         while !self.shutdown.is_cancelled() {
-            match tokio::time::timeout(GLANCE, inputs.reserve()).await {
-                Ok(Ok(room)) => {
-                    room.send(input);
+            match tokio::time::timeout(GLANCE, inputs.place(&input)).await {
+                Ok(Ok(place)) => {
+                    place.take(input);
                     break;
                 }
-                // The lane has ended.
-                Ok(Err(_)) => break,
+                Ok(Err(Closed)) => break,
                 Err(_) if self.holds_up(began.elapsed(), waited) => return self.send_away(at, number, sequence),
                 Err(_) => {}
             }
@@ -246,8 +244,7 @@ impl Live {
     /// When all are busy it is the host that has no more to give, and readers of their own would only cost more.
     fn holds_up(&self, now: Duration, before: Duration) -> bool {
         let fed = || self.modules.iter().flat_map(|module| module.lanes.values()).filter(|lane| lane.away.is_none());
-        let is_busy = |lane: &&Lane| lane.inputs.capacity() < lane.inputs.max_capacity() / 4 * 3;
-        let (busy, all) = (fed().filter(is_busy).count(), fed().count());
+        let (busy, all) = (fed().filter(|lane| lane.inputs.is_busy()).count(), fed().count());
         (now > PATIENCE && busy < all) || (before + now > PATIENCE && busy * 2 <= all)
     }
 
@@ -280,8 +277,7 @@ impl Live {
             for lane in module.lanes.values_mut() {
                 lane.waited = Duration::ZERO;
                 if lane.away.is_none() {
-                    // A lane whose queue is full advances by its inputs.
-                    lane.inputs.try_send(Input::Covered(mark)).ok();
+                    lane.inputs.offer(Input::Covered(mark));
                 }
             }
         }

@@ -58,6 +58,7 @@ pub enum Error {
 #[derive(Clone, Debug)]
 pub struct InputStream {
     stream: stream::Stream<Info>,
+    largest_message: usize,
 }
 
 impl InputStream {
@@ -68,12 +69,17 @@ impl InputStream {
         if retention != RetentionPolicy::Limits {
             return Err(Error::Retention { stream: name.to_owned(), retention });
         }
-        Ok(Self { stream })
+        Ok(Self { stream, largest_message: context.client().server_info().max_payload })
     }
 
     /// The stream's name.
     pub fn name(&self) -> &str {
         &self.stream.cached_info().config.name
+    }
+
+    /// The most bytes of a message that the server takes.
+    fn largest_message(&self) -> usize {
+        self.largest_message
     }
 
     /// When the stream was created, RFC 3339.

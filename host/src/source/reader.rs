@@ -25,14 +25,14 @@ pub struct Read {
 
 /// Messages asked for at once, which bounds what waits unread.
 const CREDIT: usize = 1_000;
-/// Bytes asked for at once: no less than the largest message that a server can be set to take.
-const CREDIT_BYTES: usize = 64 << 20;
+/// Bytes asked for at once; never less than two of the largest messages that the server takes.
+const CREDIT_BYTES: usize = 4 << 20;
 /// How often the server says that it is there, while it has nothing to send.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long one request for messages stands.
 const EXPIRES: Duration = Duration::from_secs(10);
 /// Messages read ahead of whoever takes them.
-const AHEAD: usize = 256;
+const AHEAD: usize = 64;
 
 /// Starts a task that reads `stream` behind `after`. It ends when the receiver is dropped, or with an error when the
 /// stream is not what it was. The first value tells how many messages are there to be read.
@@ -94,7 +94,7 @@ impl Reader {
         let messages = consumer
             .stream()
             .max_messages_per_batch(CREDIT)
-            .max_bytes_per_batch(CREDIT_BYTES)
+            .max_bytes_per_batch(CREDIT_BYTES.max(2 * self.stream.largest_message()))
             .heartbeat(HEARTBEAT)
             .expires(EXPIRES)
             .messages()

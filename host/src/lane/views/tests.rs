@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::Sequence;
 
+const HALF: usize = 16 << 20;
 const VIEW: &str = "totals";
 
 /// What the app stream holds of a view, and what was read of it: key, and whether from the leader.
@@ -37,7 +38,7 @@ impl Rig {
         });
         let subjects = Subjects::new(&"shop".parse().unwrap());
         let grants = Grants { views: [VIEW.parse().unwrap()].into(), many_lanes: false, ..Grants::default() };
-        let mut rig = Self { views: Views::new(subjects, Arc::new(grants), fetch, complete), store };
+        let mut rig = Self { views: Views::new(subjects, Arc::new(grants), fetch, complete, 2 * HALF), store };
         for (key, value, revision) in stored {
             rig.store(key, Some(Bytes::copy_from_slice(value.as_bytes())), *revision);
         }

@@ -342,8 +342,8 @@ impl World {
         self.committer.attach(id(lane), owned);
         Member {
             lane,
-            spine: Spine::new(covered, Rules { attempts: 3, on_failure: OnFailure::DeadLetter }),
-            views: Views::new(subjects(), Arc::new(grants), fetch, is_new),
+            spine: Spine::new(covered, Rules { attempts: 3, on_failure: OnFailure::DeadLetter }, 1 << 20),
+            views: Views::new(subjects(), Arc::new(grants), fetch, is_new, 1 << 20),
             unread: inputs(lane).collect(),
             running: None,
         }
