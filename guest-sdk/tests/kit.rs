@@ -5,7 +5,7 @@
 use std::panic::catch_unwind;
 use std::time::Duration;
 
-use pelton_sdk::testing::{delete, emit, event, event_raw, given, put};
+use pelton_sdk::testing::{cases, delete, emit, event, event_raw, given, put};
 use pelton_sdk::{Effects, Emitted, Event, Failure, Handler, Projector, Raw, View, Write, config, log, random};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -176,6 +176,52 @@ fn effects_that_nobody_expected_fail_and_so_do_missing_ones() {
         given::<Shop>().when(order(1)).then([delete("stock", "tea")]);
     });
     assert!(message.contains("- delete stock/tea\n+ retry after 1s\n"), "{message}");
+}
+
+#[test]
+fn cases_are_data() {
+    cases::<Shop, _>("tests/cases");
+}
+
+#[test]
+fn cases_that_fail_are_shown_with_their_names_and_what_differs() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("cases");
+    std::fs::create_dir_all(&folder).unwrap();
+    let sold = json!({ "writes": [{ "view": "stock", "key": "tea", "value": { "item": "tea", "left": 2 } }] });
+    let file = json!({
+        "when": { "payload": { "item": "tea", "quantity": 3 } },
+        "cases": [
+            {
+                "name": "enough",
+                "given": { "views": { "stock": { "tea": { "item": "tea", "left": 5 } } } },
+                "steps": [{ "then": sold }, { "then": sold }],
+            },
+            { "name": "no tea", "then": { "reject": "no tea" } },
+            { "name": "later", "then": { "retry": { "milliseconds": 1000 } } },
+        ],
+    });
+    std::fs::write(folder.join("shop.json"), file.to_string()).unwrap();
+    let message = failure(|| cases::<Shop, _>(&folder));
+    let enough = "2 of 3 cases failed
+
+shop.json: enough (step 2): the plugin answered otherwise than expected (- expected, + got):
+- put stock/tea
++ emit alerts/tea sold-out
++   severity: high
+    {
+      \"item\": \"tea\",
+-     \"left\": 2
++     \"left\": -1
+    }
++ delete stock/tea
+log info: -1 left
+
+shop.json: no tea: the plugin answered otherwise than expected (- expected, + got):
+- reject: no tea
++ retry after 1s
+";
+    assert_eq!(message, enough);
+    assert!(failure(|| cases::<Shop, _>("tests/none")).starts_with("tests/none: "));
 }
 
 /// What a failing test says.

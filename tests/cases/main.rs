@@ -2,8 +2,10 @@
 #![allow(clippy::print_stderr, reason = "crash tests tell what they saw")]
 #![allow(clippy::indexing_slicing, reason = "what is not there fails the test")]
 
+mod apart;
 mod app_stream;
 mod blocked;
+mod c_bindings;
 mod cli;
 mod crash_host;
 mod crash_server;
@@ -13,6 +15,7 @@ mod failure;
 mod group;
 mod guards;
 mod identity;
+mod languages;
 mod loading;
 mod main_path;
 mod operate;

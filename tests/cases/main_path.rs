@@ -67,7 +67,7 @@ async fn view(app: &App, view: &str) -> Result<BTreeMap<String, Value>> {
 }
 
 /// Decodes a key, as a client in any language would: `=XX` is a byte in hex.
-fn decode(token: &str) -> Result<String> {
+pub fn decode(token: &str) -> Result<String> {
     let mut parts = token.split('=');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {

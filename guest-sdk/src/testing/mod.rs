@@ -25,7 +25,11 @@
 //!
 //! What [`then`](Outcome::then) expects is in the views when the next event comes. A failing test shows what was
 //! expected and what came, line by line, and what the plugin logged.
+//!
+//! Tests that hold for plugins in any language are better data: [`cases`] runs a folder of them.
 
+pub mod case;
+mod cases;
 mod diff;
 mod expected;
 mod given;
@@ -34,6 +38,7 @@ mod outcome;
 mod render;
 mod sample;
 
+pub use cases::cases;
 pub use expected::{Expected, delete, emit, put};
 pub use given::{AsHandler, AsProjector, Given, Role, given};
 pub use outcome::Outcome;

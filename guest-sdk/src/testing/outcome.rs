@@ -14,45 +14,68 @@ pub struct Outcome<P> {
     pub(super) result: Result<Effects, Failure>,
 }
 
+/// What a test wants a plugin to answer.
+#[derive(Debug)]
+pub enum Wanted {
+    Effects(Effects),
+    /// A rejection whose reason contains this.
+    Rejection(String),
+    Retry(Option<Duration>),
+}
+
 impl<P> Outcome<P> {
     /// Expects these effects and no others: the events in this order, and the writes in this order.
     /// The writes are in the views from here on.
     #[track_caller]
-    pub fn then(mut self, expected: impl IntoIterator<Item = Expected>) -> Given<P> {
-        let expected = Ok(expected.into_iter().collect());
-        self.check(&render::lines(&expected, &self.key));
-        if let Ok(effects) = self.result {
-            self.given.apply(effects.writes);
-        }
-        self.given
+    pub fn then(self, expected: impl IntoIterator<Item = Expected>) -> Given<P> {
+        self.must_meet(Wanted::Effects(expected.into_iter().collect()))
     }
 
     /// Expects a rejection whose reason contains `reason`.
     #[track_caller]
     pub fn then_rejects(self, reason: &str) -> Given<P> {
-        let rejected = matches!(&self.result, Err(Failure::Reject(why)) if why.contains(reason));
-        if !rejected {
-            self.check(&render::lines(&Err(Failure::reject(reason)), &self.key));
-        }
-        self.given
+        self.must_meet(Wanted::Rejection(reason.into()))
     }
 
     /// Expects that the plugin wants the event again, after this long.
     #[track_caller]
     pub fn then_retries(self, after: Option<Duration>) -> Given<P> {
-        self.check(&render::lines(&Err(Failure::Retry(after)), &self.key));
-        self.given
+        self.must_meet(Wanted::Retry(after))
     }
 
     #[track_caller]
-    fn check(&self, expected: &[String]) {
-        let got = render::lines(&self.result, &self.key);
-        assert!(
-            expected == got,
-            "the plugin answered otherwise than expected (- expected, + got):\n{}{}",
-            diff::lines(expected, &got),
-            self.logged(),
-        );
+    #[expect(clippy::panic, reason = "a test fails by panicking")]
+    fn must_meet(self, wanted: Wanted) -> Given<P> {
+        match self.meets(wanted) {
+            Ok(given) => given,
+            Err(message) => panic!("{message}"),
+        }
+    }
+
+    /// What stands after the answer, if it is the one wanted; else what differs, line by line.
+    pub(super) fn meets(mut self, wanted: Wanted) -> Result<Given<P>, String> {
+        let wanted = match wanted {
+            Wanted::Effects(effects) => Ok(effects),
+            Wanted::Rejection(reason) => Err(self.rejection(reason)),
+            Wanted::Retry(after) => Err(Failure::Retry(after)),
+        };
+        let (wanted, got) = (render::lines(&wanted, &self.key), render::lines(&self.result, &self.key));
+        if wanted != got {
+            let differs = "the plugin answered otherwise than expected (- expected, + got):";
+            return Err(format!("{differs}\n{}{}", diff::lines(&wanted, &got), self.logged()));
+        }
+        if let Ok(effects) = self.result {
+            self.given.apply(effects.writes);
+        }
+        Ok(self.given)
+    }
+
+    /// The rejection itself, if its reason contains `reason`; else one for that reason alone.
+    fn rejection(&self, reason: String) -> Failure {
+        match &self.result {
+            Err(Failure::Reject(why)) if why.contains(&reason) => Failure::Reject(why.clone()),
+            _ => Failure::Reject(reason),
+        }
     }
 
     fn logged(&self) -> String {

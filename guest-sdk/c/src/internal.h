@@ -1,0 +1,63 @@
+// What the files of the SDK know of each other.
+#ifndef PELTON_INTERNAL_H
+#define PELTON_INTERNAL_H
+
+#include "../generated/handler_plugin.h"
+#include "../pelton.h"
+
+typedef enum { FAILED_NOT, FAILED_REJECT, FAILED_RETRY } pelton_failure;
+
+// Where in the payload or a view the reader is, for messages. Lives on the stack of the one who goes deeper.
+typedef struct pelton_place {
+  pelton_text name;
+  const struct pelton_place *outer;
+} pelton_place;
+
+struct pelton_json {
+  char *at;
+  size_t len, capacity;
+};
+
+typedef struct pelton_emission {
+  pelton_plugin_types_emitted_t event;
+  pelton_json data;
+  struct pelton_emission *next;
+} pelton_emission;
+
+typedef struct pelton_writing {
+  pelton_plugin_types_view_write_t write;
+  pelton_json value;
+  struct pelton_writing *next;
+} pelton_writing;
+
+// A piece of memory of the call; what is asked for begins behind it, aligned for anything.
+typedef struct pelton_block {
+  _Alignas(max_align_t) struct pelton_block *next;
+} pelton_block;
+
+struct pelton_call {
+  pelton_event event;
+  const exports_pelton_plugin_handler_event_t *raw;
+  pelton_failure failure;
+  pelton_json reason;
+  handler_plugin_option_u32_t wait;
+  const pelton_place *place;
+  pelton_emission *first_event, *last_event;
+  pelton_writing *first_write, *last_write;
+  pelton_block *blocks;
+};
+
+// Memory that the host takes over with the answer, and frees by the generated code. Never NULL.
+void *pelton_lasting(size_t size);
+handler_plugin_string_t pelton_lasting_text(pelton_text text);
+// Moves the effects of a call into its answer.
+void pelton_hand_over(pelton_call *call, exports_pelton_plugin_handler_effects_t *effects);
+// Has `reader` read a whole document, as the content of `place`.
+bool pelton_read_document(pelton_call *call, pelton_text document, pelton_text place, pelton_reader *read, void *into);
+
+// The end of the value at the beginning of `json`, or NULL and in `fault` where it is no JSON.
+const char *pelton_skip_value(pelton_text json, const char **fault);
+const char *pelton_skip_space(const char *at, const char *end);
+bool pelton_is_utf8(pelton_text text);
+
+#endif
