@@ -94,3 +94,47 @@ impl Record {
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        Record {
+            format: 1,
+            module: "totals".parse().unwrap(),
+            stream: "ORDERS".to_owned(),
+            filters: Vec::new(),
+            key: KeyExpr::Subject,
+            hash: HASH_VERSION,
+            lanes: 4,
+            views: Vec::new(),
+            plugin: "sha256:1".to_owned(),
+            generation: FIRST_GENERATION,
+            state: State::Running,
+        }
+    }
+
+    #[test]
+    fn what_would_break_order_or_skip_inputs_is_refused_by_name() {
+        let filter = Filter::try_from("orders.>".to_owned()).unwrap();
+        let cases = [
+            (Record { stream: "BILLS".to_owned(), ..record() }, "input stream was ORDERS and is now BILLS"),
+            (Record { filters: vec![filter], ..record() }, "input filter was [] and is now [\"orders.>\"]"),
+            (Record { key: KeyExpr::Token(2), ..record() }, "key was {} and is now {\"token\":2}"),
+            (Record { hash: HASH_VERSION + 1, ..record() }, "hash version was 1 and is now 2"),
+            (Record { lanes: 8, ..record() }, "number of lanes was 4 and is now 8"),
+        ];
+        for (now, expected) in cases {
+            let error = record().allows(&now).unwrap_err().to_string();
+            assert!(error.contains("module \"totals\"") && error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn plugin_views_and_state_may_change() {
+        let views = vec!["more".parse().unwrap()];
+        let now = Record { plugin: "sha256:2".to_owned(), views, state: State::Paused, ..record() };
+        assert!(record().allows(&now).is_ok());
+    }
+}
