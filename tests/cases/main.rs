@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "what is not there fails the test")]
 
 mod app_stream;
+mod attacks;
 mod blocked;
 mod cli;
 mod crash_host;
