@@ -16,7 +16,7 @@ pub const NOTHING: u32 = 16;
 pub struct Guest {
     /// The limits of its memory, in pages.
     pub memory: &'static str,
-    /// What `handle` does; it leaves the address of the answer.
+    /// What `handle` does, with a local `$at` of its own; it leaves the address of the answer.
     pub handle: String,
     /// What the allocator does; it leaves an address.
     pub realloc: &'static str,
@@ -76,7 +76,7 @@ impl Guest {
                 (memory (export "memory") {memory})
                 (global $next (mut i32) (i32.const {HEAP}))
                 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {realloc})
-                (func (export "pelton:plugin/handler@0.1.0#handle") (param i32) (result i32)
+                (func (export "pelton:plugin/handler@0.1.0#handle") (param i32) (result i32) (local $at i32)
                     (global.set $next (i32.const {HEAP}))
                     {handle})
                 {data})"#

@@ -37,11 +37,13 @@ fn cases(max_payload: usize) -> Vec<Case> {
         format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","data":{data}}}"#)
     };
     let padded = format!("{EMIT}{}", " ".repeat(max_payload - EMIT.len()));
+    let orders = format!("[{}\"random\"{}]", "{\"repeat\":[1,".repeat(DEEP / 2), "]}".repeat(DEEP / 2));
     vec![
         case("no JSON", &[], "{\"emit", Some(("reject", "payload"))),
         case("nothing", &[], "", Some(("reject", "payload"))),
         case("as large as the server takes", &[], padded, None),
-        case("deep JSON", &[], deep(), Some(("reject", "recursion limit"))),
+        case("deep JSON", &[], deep(), Some(("reject", "payload"))),
+        case("deep orders", &[], orders, Some(("reject", "recursion limit"))),
         case("half an escape", &but("ce-id", "a%2"), EMIT, Some(("decode", "not percent-encoded"))),
         case("no escape", &but("ce-source", "%zz"), EMIT, Some(("decode", "not percent-encoded"))),
         case("escaped bytes that are no text", &but("ce-type", "%FF%FE"), EMIT, Some(("decode", "not percent-encoded"))),

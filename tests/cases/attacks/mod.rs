@@ -105,10 +105,10 @@ fn row(name: &'static str, guest: Guest, kind: &'static str, says: &'static str)
 }
 
 /// Runs all `rows` on one host with `inputs` inputs each, and checks what became of them.
-/// `table` is more of each module's table.
-async fn run(rows: &[Row], inputs: u64, table: &str) -> Result<Field> {
+/// `table` gives more of a row's module.
+async fn run(rows: &[Row], inputs: u64, table: impl Fn(&Row) -> &'static str) -> Result<Field> {
     let files = rows.iter().map(|row| Ok((row.name, row.guest.plugin()?))).collect::<Result<Vec<_>>>()?;
-    let modules = rows.iter().map(|row| module(row.name, row.name, table));
+    let modules = rows.iter().map(|row| module(row.name, row.name, table(row)));
     let field = Field::new(&files, &modules.collect::<String>()).await?;
     attack(&field, rows, inputs).await?;
     Ok(field)

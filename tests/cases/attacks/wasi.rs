@@ -88,7 +88,7 @@ fn looks_around() -> Guest {
 #[tokio::test(flavor = "multi_thread")]
 async fn wasi_holds_no_sockets_files_variables_or_arguments() -> Result<()> {
     let rows = [row("connects", connects(), "", ""), row("looks-around", looks_around(), "", "")];
-    let field = run(&rows, 0, LIMITS).await?;
+    let field = run(&rows, 0, |_| LIMITS).await?;
     for Row { name, .. } in &rows {
         let at = field.app.publish(&format!("attack.{name}.k"), "{}").await?;
         field.done(name, at).await?;
@@ -149,9 +149,9 @@ fn writes() -> Guest {
     let more = r#"
         (import "wasi:cli/stdout@0.2.0" "get-stdout" (func $stdout (result i32)))
         (import "wasi:io/streams@0.2.0" "[method]output-stream.write" (func $write (param i32 i32 i32 i32)))"#;
-    let does = "(local $out i32) (local.set $out (call $stdout))
+    let does = "(local.set $at (call $stdout))
         (memory.fill (i32.const 131072) (i32.const 10) (i32.const 15728640))
-        (loop (call $write (local.get $out) (i32.const 131072) (i32.const 15728640) (i32.const 256)) (br 0))";
+        (loop (call $write (local.get $at) (i32.const 131072) (i32.const 15728640) (i32.const 256)) (br 0))";
     Guest { memory: "256", more: more.to_owned(), wit: OUTPUT, ..Guest::that(does) }
 }
 
@@ -167,7 +167,7 @@ fn draws() -> Guest {
 async fn is_ended_in_time(name: &'static str, guest: Guest, kind: &'static str) -> Result<()> {
     const INPUTS: u64 = 3;
     let rows = [row(name, guest, kind, "")];
-    let field = run(&rows, 0, LIMITS).await?;
+    let field = run(&rows, 0, |_| LIMITS).await?;
     oracle::finished(&field.app).await?;
     let start = Instant::now();
     tokio::time::timeout(SOON, attack(&field, &rows, INPUTS)).await.context("it is never ended")??;
