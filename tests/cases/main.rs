@@ -4,6 +4,7 @@
 
 mod apart;
 mod app_stream;
+mod attacks;
 mod blocked;
 mod c_bindings;
 mod cli;

@@ -37,6 +37,11 @@ impl Host {
         Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.running.id()
+    }
+
     /// The exit status if the host has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.running.ended()

@@ -2,11 +2,16 @@
 
 mod order;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use order::Order;
 use pelton_sdk::{Effects, Emitted, Event, Failure, Handler, View, config, log, random};
 use serde_json::json;
 
 struct Probe;
+
+/// What the host must not let a guest keep for ever.
+static SEEN: AtomicU64 = AtomicU64::new(0);
 
 impl Handler for Probe {
     type Payload = Vec<Order>;
@@ -60,6 +65,23 @@ fn obey(order: &Order, event: &Event<Vec<Order>>, effects: &mut Effects) -> Resu
             }
         }
         Order::Reject(reason) => return Err(Failure::reject(reason)),
+        Order::Repeat(n, order) => {
+            for _ in 0..*n {
+                obey(order, event, effects)?;
+            }
+        }
+        Order::Reads { view, n, key } => {
+            let view = named(view);
+            for index in 0..*n {
+                drop(view.get_raw(&format!("{key}/{index}")));
+            }
+        }
+        Order::LogBytes(size) => log::info(&"x".repeat(*size)),
+        Order::Hidden => {
+            let seen = SEEN.fetch_add(1, Ordering::Relaxed) + 1;
+            effects.emit(Emitted::json("out", "probe.hidden", &seen)?);
+        }
+        Order::Panic(message) => panicking(message),
         Order::Trap => std::process::abort(),
         Order::Spin => spin(),
         Order::Grow => grow(),
@@ -72,6 +94,11 @@ fn obey(order: &Order, event: &Event<Vec<Order>>, effects: &mut Effects) -> Resu
 fn print(line: &str) {
     println!("out: {line}");
     eprint!("err: {line}, {} s", std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
+}
+
+#[allow(clippy::panic, reason = "that is the order")]
+fn panicking(message: &str) -> ! {
+    panic!("{message}")
 }
 
 /// A view by a name that is known only now.

@@ -50,6 +50,16 @@ pub enum Order {
     Require(String),
     /// Reject.
     Reject(String),
+    /// Do one thing this many times.
+    Repeat(u64, Box<Order>),
+    /// Read `n` different keys below `key`.
+    Reads { view: String, n: u64, key: String },
+    /// Log one line of `size` bytes.
+    LogBytes(usize),
+    /// Emit how many events this instance has seen, which no handler may depend on.
+    Hidden,
+    /// Panic with this message.
+    Panic(String),
     /// Trap.
     Trap,
     /// Never return.

@@ -1,0 +1,99 @@
+//! Guests that never end, or take all they can get: each is ended within its limits, its input becomes a dead letter that
+//! says why, and the host has its memory back.
+//!
+//! Without the epoch, the stack's limit or the meter the inputs would never be covered; without the end of each instance
+//! twenty inputs would keep more memory than the test allows.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use pelton_tests::stored;
+
+use super::forge::Guest;
+use super::{Row, attack, memory, row, run};
+use crate::oracle;
+
+/// What guests that never end may use.
+const SHORT: &str = "attempts = 1\nlimits = { deadline = \"50ms\", memory = \"16MiB\" }";
+/// What all others may use: long enough to come to their limit on a busy machine.
+const LONG: &str = "attempts = 1\nlimits = { deadline = \"10s\", memory = \"16MiB\" }";
+/// Inputs of each guest.
+const INPUTS: u64 = 20;
+/// What a deadline may come to on a busy machine, where a thread has to wait for its turn.
+const OVERRUN: Duration = Duration::from_millis(150);
+/// What the host's memory may differ by for reasons of its own.
+const NOISE: u64 = 48 << 20;
+/// What the engine's pool keeps of guests that are gone: 2 MiB in each of 100 slots.
+const KEPT: u64 = 200 << 20;
+
+/// A loop that takes 1 MiB each time, and writes to it.
+const GROW: &str = "(loop $more
+    (local.set $at (i32.mul (memory.grow (i32.const 16)) (i32.const 65536)))
+    (memory.fill (local.get $at) (i32.const 1) (i32.const 1048576))
+    (br $more))";
+
+fn rows() -> Vec<Row> {
+    const POST_RETURN: &str = r#"(func (export "cabi_post_pelton:plugin/handler@0.1.0#handle") (param i32) (loop (br 0)))"#;
+    let start = |does: &str| Guest::with(&format!("(func $start (local $at i32) {does}) (start $start)"));
+    let recursive = "(func $deeper (param i32) (call $deeper (i32.add (local.get 0) (i32.const 1))) (drop (i32.const 0)))";
+    let calls_deeper =
+        |guest: Guest| Guest { more: format!("{recursive} {}", guest.more), ..guest };
+    let declared = |memory, more: &str| Guest { memory, ..Guest::with(more) };
+    vec![
+        row("loop", Guest::that("(loop (br 0))"), "timeout", "50ms"),
+        row("loop-in-start", start("(loop (br 0))"), "timeout", "50ms"),
+        row("loop-in-realloc", Guest { realloc: "(loop (br 0)) (unreachable)", ..Guest::default() }, "timeout", "50ms"),
+        row("loop-after-return", Guest::with(POST_RETURN), "timeout", "50ms"),
+        row("loop-of-fills", Guest { memory: "256", ..Guest::that(FILLS) }, "timeout", "50ms"),
+        row("recursion", calls_deeper(Guest::that("(call $deeper (i32.const 0))")), "limit", "stack"),
+        row("recursion-in-start", calls_deeper(start("(call $deeper (i32.const 0))")), "limit", "stack"),
+        row("growth", Guest::that(GROW), "limit", "memory"),
+        row("growth-in-start", start(GROW), "limit", "memory"),
+        row("growth-of-tables", Guest { more: "(table $t 1 funcref)".into(), ..Guest::that(TABLES) }, "limit", "table"),
+        row("memory-declared", declared("16000", ""), "limit", "memory"),
+        row("tables-declared", declared("4", "(table 150000 funcref)"), "limit", "table"),
+        row("data-outside", declared("1", r#"(data (i32.const 65530) "beyond its end")"#), "trap", "out of bounds"),
+        row("unreachable-in-start", start("(unreachable)"), "trap", "unreachable"),
+    ]
+}
+
+/// A loop that writes all of 16 MiB each time, which is one instruction.
+const FILLS: &str = "(loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 16777216)) (br 0))";
+/// A loop that takes 1,000 elements of a table each time.
+const TABLES: &str = "(loop (drop (table.grow $t (ref.null func) (i32.const 1000))) (br 0))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_never_ends_or_takes_all_is_ended_within_its_limits_and_gives_all_back() -> Result<()> {
+    let rows = rows();
+    let limits = |row: &Row| if row.fate.kind == "timeout" { SHORT } else { LONG };
+    let field = run(&rows, 3, limits).await?;
+    oracle::finished(&field.app).await?;
+    let (before, start) = (memory(&field.host, "VmRSS")?, Instant::now());
+    attack(&field, &rows, INPUTS).await?;
+    let (after, took) = (memory(&field.host, "VmRSS")?, start.elapsed());
+    eprintln!("{} inputs took {took:?}; memory {} and {} MiB", INPUTS * rows.len() as u64, before >> 20, after >> 20);
+    ensure!(after < before + KEPT + NOISE, "the host had {before} bytes, and has {after} after the attack");
+    ensure!(took < OVERRUN * INPUTS as u32 + Duration::from_secs(4), "{INPUTS} timeouts of 50 ms each took {took:?}");
+    field.stands().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_that_fill_their_share_and_many_globals_are_no_attack() -> Result<()> {
+    let globals: String = (0..50_000).map(|n| format!("(global i32 (i32.const {n}))")).collect();
+    let files = [
+        ("globals", Guest::with(&globals).plugin()?),
+        ("data", Guest { memory: "240", data: vec![(1 << 20, vec![7; 8 << 20])], ..Guest::default() }.plugin()?),
+        ("memory", Guest { memory: "256", ..Guest::that("(memory.fill (i32.const 131072) (i32.const 1) (i32.const 16000000))") }.plugin()?),
+    ];
+    let modules: String = files.iter().map(|(name, _)| super::module(name, name, LONG)).collect();
+    let field = super::Field::new(&files, &modules).await?;
+    let mut last = 0;
+    for (name, _) in &files {
+        last = field.app.publish(&format!("attack.{name}.k"), "{}").await?;
+    }
+    for (name, _) in &files {
+        field.done(name, last).await?;
+        ensure!(stored::dead_letters(&field.app, name).await?.is_empty(), "{name}");
+    }
+    field.stands().await
+}
