@@ -16,7 +16,8 @@ const WIT = fileURLToPath(new URL("../../wit/v0.1", import.meta.url));
 /** A guest is pure: what these features import, the host does not give. */
 const NO_FEATURES = ["random", "stdio", "clocks", "http", "fetch-event"];
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { output: { type: "string", short: "o" } } });
+const options = { output: { type: "string", short: "o" } };
+const { positionals, values } = parseArgs({ allowPositionals: true, options });
 if (positionals.length !== 1 || !values.output) {
   console.error("usage: pelton-build MODULE.js -o PLUGIN.wasm");
   process.exit(2);

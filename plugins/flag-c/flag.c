@@ -54,8 +54,8 @@ void pelton_handle(pelton_call *call) {
   line line;
   if (!PELTON_READ(call, LINE, &line)) return;
   bool is_cancellation = line.invoice.len > 0 && line.invoice.at[0] == 'C';
-  bool announced;
-  if (is_cancellation && !pelton_get(call, "cancelled", line.invoice, pelton_read_bool, &announced)) announce(call, &line);
+  bool known = false;
+  if (is_cancellation && !pelton_get(call, "cancelled", line.invoice, pelton_read_bool, &known)) announce(call, &line);
   if (line.unit_price.sign < 0) flag(call, &line, "negative-price");
   if (line.unit_price.sign == 0) flag(call, &line, "zero-price");
   if (line.quantity < 0 && !is_cancellation) flag(call, &line, "negative-quantity");

@@ -6,20 +6,25 @@ const AMOUNT = /^[+-]?(?:[0-9][0-9_]*\.?|\.[0-9])[0-9_]*$/;
 const MOMENT = /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$/;
 /** An amount is a whole number of 96 bits with up to 28 digits behind the point. */
 const MOST = 2n ** 96n - 1n;
-const MOST_DIGITS = 28;
+const LONGEST = `${MOST}`.length;
+const MOST_PLACES = 28;
 
 /** Reads an amount of money, exact to 28 digits: its sign (-1, 0 or 1) and its text. */
 export function money(value) {
-  const isAmount = AMOUNT.test(string(value));
-  const [whole, fraction = ""] = isAmount ? value.replace(/[+_-]/g, "").split(".") : [];
-  const amount = isAmount ? BigInt(whole + fraction) : undefined;
-  if (!isAmount || amount > MOST || fraction.length > MOST_DIGITS) {
-    throw new Reject(`${JSON.stringify(value)} is no amount of money`);
-  }
-  const sign = amount === 0n ? 0 : value.startsWith("-") ? -1 : 1;
-  const digits = amount.toString().padStart(fraction.length + 1, "0");
-  const point = digits.length - fraction.length;
-  return { sign, text: (sign < 0 ? "-" : "") + digits.slice(0, point) + (fraction && `.${digits.slice(point)}`) };
+  const amount = AMOUNT.test(string(value)) ? parse(value) : undefined;
+  if (amount === undefined) throw new Reject(`${JSON.stringify(value)} is no amount of money`);
+  return amount;
+}
+
+/** The amount of a text of the right form, or undefined if it is too much to hold. */
+function parse(text) {
+  const [whole, fraction = ""] = text.replace(/[+_-]/g, "").split(".");
+  const digits = (whole + fraction).replace(/^0+/, "");
+  if (digits.length > LONGEST || BigInt(digits) > MOST || fraction.length > MOST_PLACES) return undefined;
+  const sign = digits === "" ? 0 : text.startsWith("-") ? -1 : 1;
+  const padded = digits.padStart(fraction.length + 1, "0");
+  const point = padded.length - fraction.length;
+  return { sign, text: (sign < 0 ? "-" : "") + padded.slice(0, point) + (fraction && `.${padded.slice(point)}`) };
 }
 
 /** Reads a moment in UTC and to the second, such as 2010-12-01T08:26:00Z. */

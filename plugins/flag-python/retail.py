@@ -9,7 +9,8 @@ _AMOUNT = re.compile(r"[+-]?(?:[0-9][0-9_]*\.?|\.[0-9])[0-9_]*")
 _MOMENT = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 # An amount is a whole number of 96 bits with up to 28 digits behind the point.
 _MOST = 2**96 - 1
-_MOST_DIGITS = 28
+_LONGEST = len(str(_MOST))
+_MOST_PLACES = 28
 
 
 @dataclass
@@ -25,9 +26,9 @@ class Money:
             raise Reject(f"{value!r}, where an amount of money as a text is expected")
         if _AMOUNT.fullmatch(value):
             whole, _, fraction = value.replace("_", "").partition(".")
-            amount = int(whole + fraction)
-            if abs(amount) <= _MOST and len(fraction) <= _MOST_DIGITS:
-                return cls(amount, len(fraction))
+            digits = (whole + fraction).lstrip("+-0") or "0"
+            if len(digits) <= _LONGEST and int(digits) <= _MOST and len(fraction) <= _MOST_PLACES:
+                return cls(-int(digits) if value.startswith("-") else int(digits), len(fraction))
         raise Reject(f"{value!a} is no amount of money")
 
     def __str__(self) -> str:

@@ -18,6 +18,8 @@ views = ["cancelled"]
 emits = ["invoices", "lines"]
 "#;
 
+const RUST: &str = "flag.wasm";
+
 /// The view that the plugin owns.
 const VIEW: &str = "cancelled";
 
@@ -51,25 +53,29 @@ async fn publish(app: &App, case: &Case) -> Result<Vec<u64>> {
     Ok(positions)
 }
 
-/// Runs the cases that find nothing in the view; then puts there what the others are to find, and runs those.
-/// Gives the positions of each case's events.
-async fn run(app: &App, cases: &[Case]) -> Result<Vec<Vec<u64>>> {
-    let mut positions = vec![Vec::new(); cases.len()];
-    for with_view in [false, true] {
-        let chosen = |case: &Case| case.given.views.is_empty() != with_view;
-        for case in cases.iter().filter(|case| chosen(case)) {
-            for (key, value) in case.given.views.get(VIEW).into_iter().flatten() {
-                app.publish(&format!("$KV.demo.{VIEW}.1.{key}"), value.to_string()).await?;
-            }
-        }
-        let mut host = app.host()?;
-        for (case, positions) in cases.iter().zip(&mut positions).filter(|(case, _)| chosen(case)) {
-            *positions = publish(app, case).await?;
-        }
-        let last = positions.iter().flatten().max().context("no cases")?;
-        app.covered_within("flag", 1, *last, LONG).await?;
-        host.terminate().await?;
+/// An app in whose view the cases find what they are given.
+async fn app_with_given(cases: &[Case]) -> Result<App> {
+    let app = App::with_input(&MODULE.replace("PLUGIN", RUST)).await?;
+    // A lane that never ran takes its view for empty. So it runs once, with the plugin that starts fastest.
+    let mut host = app.host()?;
+    let first = app.publish_with("in.case", &[("Case-Key", "key")], "no line").await?;
+    app.covered("flag", 1, first).await?;
+    host.terminate().await?;
+    for (key, value) in cases.iter().filter_map(|case| case.given.views.get(VIEW)).flatten() {
+        app.publish(&format!("$KV.demo.{VIEW}.1.{key}"), value.to_string()).await?;
     }
+    Ok(app)
+}
+
+/// Runs all cases; gives the positions of each one's events.
+async fn run(app: &App, cases: &[Case]) -> Result<Vec<Vec<u64>>> {
+    let mut positions = Vec::new();
+    for case in cases {
+        positions.push(publish(app, case).await?);
+    }
+    let last = positions.iter().flatten().max().context("no cases")?;
+    let _host = app.host()?;
+    app.covered_within("flag", 1, *last, LONG).await?;
     Ok(positions)
 }
 
@@ -150,8 +156,9 @@ fn view_after(cases: &[Case]) -> Result<View> {
 }
 
 async fn all_cases_hold(plugin: &str) -> Result<()> {
-    let app = App::with_input(&MODULE.replace("PLUGIN", plugin)).await?;
     let cases = cases()?;
+    let app = app_with_given(&cases).await?;
+    app.configure(&MODULE.replace("PLUGIN", plugin))?;
     let positions = run(&app, &cases).await?;
     let found = found(&app).await?;
     let failed: Vec<String> =
@@ -177,7 +184,7 @@ async fn all_cases_hold_if_built(file: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_cases_hold_in_rust() -> Result<()> {
-    all_cases_hold("flag.wasm").await
+    all_cases_hold(RUST).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,6 +106,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     }
     let entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut entries: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    // Python leaves what it has compiled beside its sources.
+    entries.retain(|entry| !entry.ends_with("__pycache__"));
     entries.sort();
     let nested: Result<Vec<_>> = entries.iter().map(|entry| files(entry)).collect();
     Ok(nested?.concat())

@@ -7,7 +7,9 @@
 
 pelton_text pelton_text_of(const char *string) { return (pelton_text){string, strlen(string)}; }
 
-bool pelton_equal(pelton_text a, pelton_text b) { return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0); }
+bool pelton_equal(pelton_text a, pelton_text b) {
+  return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
 
 const pelton_event *pelton_event_of(const pelton_call *call) { return &call->event; }
 

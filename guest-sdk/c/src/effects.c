@@ -41,7 +41,8 @@ void pelton_add_attribute(pelton_call *call, const char *name, pelton_text value
     memcpy(grown, list->ptr, list->len * sizeof *grown);
     free(list->ptr);
   }
-  grown[list->len] = (pelton_plugin_types_attribute_t){pelton_lasting_text(pelton_text_of(name)), pelton_lasting_text(value)};
+  handler_plugin_string_t its_name = pelton_lasting_text(pelton_text_of(name));
+  grown[list->len] = (pelton_plugin_types_attribute_t){its_name, pelton_lasting_text(value)};
   *list = (pelton_plugin_types_list_attribute_t){grown, list->len + 1};
 }
 

@@ -55,8 +55,13 @@ void pelton_hand_over(pelton_call *call, exports_pelton_plugin_handler_effects_t
 // Has `reader` read a whole document, as the content of `place`.
 bool pelton_read_document(pelton_call *call, pelton_text document, pelton_text place, pelton_reader *read, void *into);
 
-// The end of the value at the beginning of `json`, or NULL and in `fault` where it is no JSON.
-const char *pelton_skip_value(pelton_text json, const char **fault);
+// What a look at a value found: its end, or NULL; then where and why it is no JSON.
+typedef struct {
+  const char *end, *fault, *reason;
+} pelton_scan;
+
+// Looks at the value at the beginning of `json`.
+pelton_scan pelton_scan_value(pelton_text json);
 const char *pelton_skip_space(const char *at, const char *end);
 bool pelton_is_utf8(pelton_text text);
 

@@ -154,8 +154,7 @@ static bool read_at(pelton_call *call, pelton_text name, pelton_reader *read, pe
 
 // The value at `at` in a document that was checked.
 static pelton_value value_at(const char *at, const char *end) {
-  const char *fault;
-  const char *last = pelton_skip_value((pelton_text){at, (size_t)(end - at)}, &fault);
+  const char *last = pelton_scan_value((pelton_text){at, (size_t)(end - at)}).end;
   return (pelton_value){{at, (size_t)(last - at)}};
 }
 
@@ -220,26 +219,27 @@ bool pelton_read_object(pelton_call *call, pelton_value value, const pelton_fiel
   return true;
 }
 
-static bool reject_at(pelton_call *call, size_t offset) {
-  static const char REASON[] = "no JSON from byte ";
-  char reason[sizeof REASON + 20] = {0};
-  memcpy(reason, REASON, sizeof REASON - 1);
-  char *end = reason + sizeof reason - 1, *at = end;
+static bool reject_at(pelton_call *call, const char *why, size_t offset) {
+  char digits[20] = {0}, *at = digits + sizeof digits - 1;
   do *--at = (char)('0' + offset % 10);
   while ((offset /= 10) > 0);
-  memmove(reason + sizeof REASON - 1, at, (size_t)(end - at) + 1);
-  return pelton_reject(call, reason);
+  pelton_json reason = {0};
+  pelton_write_raw(&reason, pelton_text_of(why));
+  pelton_write_raw(&reason, (pelton_text){at, (size_t)(digits + sizeof digits - at)});
+  pelton_reject(call, reason.at);
+  free(reason.at);
+  return false;
 }
 
 static bool check_and_read(pelton_call *call, pelton_text document, pelton_reader *read, void *into) {
   if (!pelton_is_utf8(document)) return pelton_reject(call, "not UTF-8");
-  const char *end = document.at + document.len, *fault;
+  const char *end = document.at + document.len;
   const char *at = pelton_skip_space(document.at, end);
-  const char *last = pelton_skip_value((pelton_text){at, (size_t)(end - at)}, &fault);
-  if (last == NULL) return reject_at(call, (size_t)(fault - document.at));
-  const char *rest = pelton_skip_space(last, end);
-  if (rest != end) return reject_at(call, (size_t)(rest - document.at));
-  return read(call, (pelton_value){{at, (size_t)(last - at)}}, into);
+  pelton_scan scan = pelton_scan_value((pelton_text){at, (size_t)(end - at)});
+  if (scan.end == NULL) return reject_at(call, scan.reason, (size_t)(scan.fault - document.at));
+  const char *rest = pelton_skip_space(scan.end, end);
+  if (rest != end) return reject_at(call, "more than one value, from byte ", (size_t)(rest - document.at));
+  return read(call, (pelton_value){{at, (size_t)(scan.end - at)}}, into);
 }
 
 bool pelton_read_document(pelton_call *call, pelton_text document, pelton_text name, pelton_reader *read, void *into) {

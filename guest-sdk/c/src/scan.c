@@ -16,15 +16,16 @@ const char *pelton_skip_space(const char *at, const char *end) {
   return at;
 }
 
-// The scanner stops at the first byte that cannot be: then `fault` is there, and all functions give NULL.
-typedef struct {
-  const char *end, *fault;
-} scan;
+// The scanner stops at the first byte that cannot be, and then all functions give NULL. Its `end` is that of the input.
+typedef pelton_scan scan;
 
-static const char *stop(scan *scan, const char *at) {
-  if (scan->fault == NULL) scan->fault = at;
+static const char *stop_for(scan *scan, const char *at, const char *reason) {
+  scan->fault = at;
+  scan->reason = reason;
   return NULL;
 }
+
+static const char *stop(scan *scan, const char *at) { return stop_for(scan, at, "no JSON from byte "); }
 
 static const char *skip_word(scan *scan, const char *at, const char *word) {
   size_t len = strlen(word);
@@ -85,7 +86,7 @@ static const char *skip_member(scan *scan, const char *at, int depth) {
 static const char *skip_nested(scan *scan, const char *at, int depth) {
   bool is_object = *at == '{';
   char last = is_object ? '}' : ']';
-  if (depth > MAX_DEPTH) return stop(scan, at);
+  if (depth > MAX_DEPTH) return stop_for(scan, at, "nested too deeply from byte ");
   at = pelton_skip_space(at + 1, scan->end);
   if (at < scan->end && *at == last) return at + 1;
   for (;;) {
@@ -111,11 +112,10 @@ static const char *skip(scan *scan, const char *at, int depth) {
   }
 }
 
-const char *pelton_skip_value(pelton_text json, const char **fault) {
+pelton_scan pelton_scan_value(pelton_text json) {
   scan scan = {.end = json.at + json.len};
-  const char *end = skip(&scan, json.at, 0);
-  *fault = scan.fault;
-  return end;
+  scan.end = skip(&scan, json.at, 0);
+  return scan;
 }
 
 // How many bytes follow a first byte, and the range that the second one must be in.

@@ -6,7 +6,8 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 /** Sixteen digits in a row: there may be a number beyond 2^53. */
 const MANY_DIGITS = /\d{16}/;
-const WHOLE = /^-?\d+$/;
+/** A whole number that 64 bits may hold. More digits are not worth the work. */
+const WHOLE = /^-?\d{1,19}$/;
 
 BigInt.prototype.toJSON = function () {
   return JSON.rawJSON(this.toString());

@@ -37,8 +37,8 @@ export function integer(value) {
 
 /** A whole number of 64 bits, as a BigInt. */
 export function int64(value) {
-  const whole = typeof value === "bigint" || Number.isSafeInteger(value);
-  if (!whole || value < LEAST || value > MOST) throw misfit(value, "a whole number of 64 bits");
+  const isWhole = typeof value === "bigint" || Number.isSafeInteger(value);
+  if (!isWhole || value < LEAST || value > MOST) throw misfit(value, "a whole number of 64 bits");
   return BigInt(value);
 }
 
@@ -67,6 +67,7 @@ export function object(fields) {
     for (const name of Object.keys(value)) {
       const reader = readers.get(name);
       if (reader) result[name] = at(name, reader, value[name]);
+      else string(name);
     }
     const missing = required.find((name) => !Object.hasOwn(result, name));
     if (missing !== undefined) throw new Reject(`missing field \`${missing}\``);

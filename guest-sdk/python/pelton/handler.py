@@ -6,6 +6,7 @@ from typing import Any, Callable, Generic, TypeVar, get_args, get_type_hints
 from componentize_py_types import Err
 from wit_world.imports import types
 
+from . import log
 from .effects import effects
 from .failure import Reject, Retry
 from .json_text import parse
@@ -53,6 +54,9 @@ def handler(run: Callable[[Event], Any]) -> Callable[[Event], Any]:
                 raise Err(types.Failure_Reject(str(error))) from None
             except Retry as error:
                 raise Err(types.Failure_Retry(error.milliseconds)) from None
+            except Exception as error:
+                log.error(f"{type(error).__name__}: {error}")
+                raise
 
     # Where the bindings look for it.
     run.__globals__["Handler"] = Handler

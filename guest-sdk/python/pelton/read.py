@@ -103,28 +103,26 @@ def _dict(type_: Any) -> Reader:
 def _dataclass(type_: Any) -> Reader:
     hints = get_type_hints(type_)
     readers = {field.name: reader(hints[field.name]) for field in fields(type_)}
-    required = [field.name for field in fields(type_) if not _has_default(field, hints[field.name])]
-    absent = {name: None for name in readers if name not in required}
-    absent = {field.name: None for field in fields(type_) if field.name in absent and _lacks_default(field)}
+    optional = {name for name, hint in hints.items() if NoneType in get_args(hint)}
+    bare = [field.name for field in fields(type_) if field.default is MISSING and field.default_factory is MISSING]
+    required = [name for name in bare if name not in optional]
+    absent = {name: None for name in bare if name in optional}
 
     def read_dataclass(value: Any) -> Any:
         if not isinstance(value, dict):
             raise _misfit(value, "an object")
-        found = {name: at(name, readers[name], item) for name, item in value.items() if name in readers}
+        found = {}
+        for name, item in value.items():
+            if name in readers:
+                found[name] = at(name, readers[name], item)
+            else:
+                _text(name)
         for name in required:
             if name not in found:
                 raise Reject(f"missing field `{name}`")
         return type_(**(absent | found))
 
     return read_dataclass
-
-
-def _lacks_default(field: Any) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
-
-
-def _has_default(field: Any, type_: Any) -> bool:
-    return not _lacks_default(field) or NoneType in get_args(type_)
 
 
 def _misfit(value: Any, expected: str) -> Reject:
