@@ -49,7 +49,9 @@ fn no_module_made_at_random_and_no_damaged_plugin_harms_the_host() {
     println!("{seen:#?}\nmemory grew by {} KiB", grown >> 10);
     assert_eq!(seen.values().sum::<u64>(), all);
     // A corpus that never gets anywhere would prove nothing.
-    for outcome in ["ran: answered", "ran: trap", "ran: timeout", "ran: limit", "refused: NotWasm", "refused: NotWrappable"] {
+    for outcome in
+        ["ran: answered", "ran: trap", "ran: timeout", "ran: limit", "refused: NotWasm", "refused: NotWrappable"]
+    {
         assert!(seen.contains_key(outcome), "no case ended as {outcome:?}");
     }
     assert!(grown < GROWTH, "the host grew by {grown} bytes");
@@ -71,7 +73,8 @@ struct Corpus {
 impl Corpus {
     fn new() -> Self {
         let folder = pelton_tests::plugins().unwrap();
-        let plugins = ["relay", "fold", "oracle"].map(|name| fs::read(folder.join(name).with_extension("wasm")).unwrap());
+        let plugins =
+            ["relay", "fold", "oracle"].map(|name| fs::read(folder.join(name).with_extension("wasm")).unwrap());
         let limits = Limits {
             deadline: Duration::from_millis(10),
             memory: 4 << 20,
@@ -79,12 +82,8 @@ impl Corpus {
             host_call: 1 << 20,
             ..Limits::default()
         };
-        let setting = Setting {
-            module: name("corpus"),
-            config: Arc::default(),
-            limits,
-            log_rate: Arc::new(Rate::new(0, 0)),
-        };
+        let setting =
+            Setting { module: name("corpus"), config: Arc::default(), limits, log_rate: Arc::new(Rate::new(0, 0)) };
         let engine = Engine::new(limits.stack).unwrap();
         Self { engine, metadata: metadata_of(&plugins[0]), plugins: plugins.into(), setting }
     }
@@ -260,7 +259,7 @@ fn views() -> Views {
     let views = ["last", "fold", "chain"].map(name).into();
     let grants = Grants { views, emits: BTreeMap::new(), many_lanes: false };
     let fetch = |_: &str, _: bool| Ok(Stored { value: None, revision: NEVER_WRITTEN });
-    Views::new(Subjects::new(&name("corpus")), Arc::new(grants), Arc::new(fetch), true)
+    Views::new(Subjects::new(&name("corpus")), Arc::new(grants), Arc::new(fetch), true, 1 << 20)
 }
 
 fn event() -> Event {

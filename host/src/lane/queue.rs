@@ -132,7 +132,9 @@ mod tests {
     /// How many inputs of that size find room at once.
     async fn fit(sender: &Sender, bytes: usize) -> usize {
         let mut fit = 0;
-        while let Some(place) = futures::FutureExt::now_or_never(tokio::task::unconstrained(sender.place(&input(bytes)))) {
+        while let Some(place) =
+            futures::FutureExt::now_or_never(tokio::task::unconstrained(sender.place(&input(bytes))))
+        {
             place.unwrap().take(input(bytes));
             fit += 1;
         }

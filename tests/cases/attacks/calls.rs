@@ -72,6 +72,7 @@ async fn reading_a_hundred_thousand_keys_takes_bounded_memory_and_no_more_reques
     let limited = field.app.publish("attack.reads.k", orders).await?;
     field.done("reads", limited).await?;
     let letters = stored::dead_letters(&field.app, "reads").await?;
-    Fate { kind: "limit", says: "view keys read in one call are over the limit of 1000" }.check("reads", &letters, limited)?;
+    Fate { kind: "limit", says: "view keys read in one call are over the limit of 1000" }
+        .check("reads", &letters, limited)?;
     field.stands().await
 }

@@ -33,11 +33,12 @@ const GROW: &str = "(loop $more
     (br $more))";
 
 fn rows() -> Vec<Row> {
-    const POST_RETURN: &str = r#"(func (export "cabi_post_pelton:plugin/handler@0.1.0#handle") (param i32) (loop (br 0)))"#;
+    const POST_RETURN: &str =
+        r#"(func (export "cabi_post_pelton:plugin/handler@0.1.0#handle") (param i32) (loop (br 0)))"#;
     let start = |does: &str| Guest::with(&format!("(func $start (local $at i32) {does}) (start $start)"));
-    let recursive = "(func $deeper (param i32) (call $deeper (i32.add (local.get 0) (i32.const 1))) (drop (i32.const 0)))";
-    let calls_deeper =
-        |guest: Guest| Guest { more: format!("{recursive} {}", guest.more), ..guest };
+    let recursive =
+        "(func $deeper (param i32) (call $deeper (i32.add (local.get 0) (i32.const 1))) (drop (i32.const 0)))";
+    let calls_deeper = |guest: Guest| Guest { more: format!("{recursive} {}", guest.more), ..guest };
     let declared = |memory, more: &str| Guest { memory, ..Guest::with(more) };
     vec![
         row("loop", Guest::that("(loop (br 0))"), "timeout", "50ms"),
@@ -83,7 +84,14 @@ async fn guests_that_fill_their_share_and_many_globals_are_no_attack() -> Result
     let files = [
         ("globals", Guest::with(&globals).plugin()?),
         ("data", Guest { memory: "240", data: vec![(1 << 20, vec![7; 8 << 20])], ..Guest::default() }.plugin()?),
-        ("memory", Guest { memory: "256", ..Guest::that("(memory.fill (i32.const 131072) (i32.const 1) (i32.const 16000000))") }.plugin()?),
+        (
+            "memory",
+            Guest {
+                memory: "256",
+                ..Guest::that("(memory.fill (i32.const 131072) (i32.const 1) (i32.const 16000000))")
+            }
+            .plugin()?,
+        ),
     ];
     let modules: String = files.iter().map(|(name, _)| super::module(name, name, LONG)).collect();
     let field = super::Field::new(&files, &modules).await?;

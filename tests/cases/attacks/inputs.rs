@@ -19,7 +19,12 @@ struct Case {
     fate: Option<Fate>,
 }
 
-fn case(name: &'static str, headers: &[(&'static str, &str)], payload: impl Into<String>, fate: Option<(&'static str, &'static str)>) -> Case {
+fn case(
+    name: &'static str,
+    headers: &[(&'static str, &str)],
+    payload: impl Into<String>,
+    fate: Option<(&'static str, &'static str)>,
+) -> Case {
     let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     Case { name, headers, payload: payload.into(), fate: fate.map(|(kind, says)| Fate { kind, says }) }
 }
@@ -33,9 +38,7 @@ fn cases(max_payload: usize) -> Vec<Case> {
         let others = EVENT.into_iter().filter(|(other, _)| *other != name);
         others.chain([(name, value)]).collect::<Vec<_>>()
     };
-    let structured = |data: &str| {
-        format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","data":{data}}}"#)
-    };
+    let structured = |data: &str| format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","data":{data}}}"#);
     let padded = format!("{EMIT}{}", " ".repeat(max_payload - EMIT.len()));
     let orders = format!("[{}\"random\"{}]", "{\"repeat\":[1,".repeat(DEEP / 2), "]}".repeat(DEEP / 2));
     vec![
@@ -46,14 +49,24 @@ fn cases(max_payload: usize) -> Vec<Case> {
         case("deep orders", &[], orders, Some(("reject", "recursion limit"))),
         case("half an escape", &but("ce-id", "a%2"), EMIT, Some(("decode", "not percent-encoded"))),
         case("no escape", &but("ce-source", "%zz"), EMIT, Some(("decode", "not percent-encoded"))),
-        case("escaped bytes that are no text", &but("ce-type", "%FF%FE"), EMIT, Some(("decode", "not percent-encoded"))),
+        case(
+            "escaped bytes that are no text",
+            &but("ce-type", "%FF%FE"),
+            EMIT,
+            Some(("decode", "not percent-encoded")),
+        ),
         case("a header of 60 KB", &but("big", &"x".repeat(60_000)), EMIT, None),
         case("an attribute of 60 KB", &but("ce-big", &"%41".repeat(20_000)), EMIT, None),
         case("a trace with line ends", &but("ce-traceparent", "a%0D%0ANats-Rollup: all"), EMIT, None),
         case("an id with line ends", &but("ce-id", "a%0D%0ANats-Rollup: all"), EMIT, None),
         case("hops without number", &but("Pelton-Hops", "99999999999999999999999"), EMIT, None),
         case("structured, deep", &STRUCTURED, structured(&deep()), Some(("decode", "recursion limit"))),
-        case("structured, an attribute that is a list", &STRUCTURED, structured("1,\"a\":[]"), Some(("decode", "no scalar"))),
+        case(
+            "structured, an attribute that is a list",
+            &STRUCTURED,
+            structured("1,\"a\":[]"),
+            Some(("decode", "no scalar")),
+        ),
         case("structured, cut", &STRUCTURED, r#"{"specversion":"1.0","#, Some(("decode", "structured CloudEvent"))),
     ]
 }

@@ -104,12 +104,35 @@ async fn what_is_no_plugin_or_too_much_does_not_load_and_the_reason_is_said() ->
         ("later.wasm", exporting(&["pelton:plugin/handler@0.2.0"])?, &["handler@0.2.0", "does not run"]),
         ("unknown-role.wasm", exporting(&["pelton:plugin/oracle@0.1.0"])?, &["oracle@0.1.0", "does not run"]),
         ("other-package.wasm", exporting(&["evil:plugin/handler@0.1.0"])?, &["no role"]),
-        ("http.wasm", importing(HTTP, "wasi:http/client@0.2.0", "import wasi:http/client@0.2.0;")?, &["wasi:http/client@0.2.0", "not granted"]),
-        ("secrets.wasm", importing(SECRETS, "pelton:secrets/all@0.1.0", "import pelton:secrets/all@0.1.0;")?, &["pelton:secrets/all@0.1.0", "not granted"]),
-        ("functions.wasm", wat::parse_str(format!("(module {})", "(func)".repeat(300_000)))?, &["functions, and may have"]),
-        ("globals.wasm", Guest::with(&"(global i32 (i32.const 0))".repeat(150_000)).plugin()?, &["globals, and may have"]),
+        (
+            "http.wasm",
+            importing(HTTP, "wasi:http/client@0.2.0", "import wasi:http/client@0.2.0;")?,
+            &["wasi:http/client@0.2.0", "not granted"],
+        ),
+        (
+            "secrets.wasm",
+            importing(SECRETS, "pelton:secrets/all@0.1.0", "import pelton:secrets/all@0.1.0;")?,
+            &["pelton:secrets/all@0.1.0", "not granted"],
+        ),
+        (
+            "functions.wasm",
+            wat::parse_str(format!("(module {})", "(func)".repeat(300_000)))?,
+            &["functions, and may have"],
+        ),
+        (
+            "globals.wasm",
+            Guest::with(&"(global i32 (i32.const 0))".repeat(150_000)).plugin()?,
+            &["globals, and may have"],
+        ),
         ("components.wasm", wat::parse_str("(component ".repeat(50) + &")".repeat(50))?, &["levels of nesting"]),
-        ("instances.wasm", wat::parse_str(format!("(component (core module $m) {})", "(core instance (instantiate $m))".repeat(2_000)))?, &["core instances, and may have"]),
+        (
+            "instances.wasm",
+            wat::parse_str(format!(
+                "(component (core module $m) {})",
+                "(core instance (instantiate $m))".repeat(2_000)
+            ))?,
+            &["core instances, and may have"],
+        ),
         ("memory.wasm", wat::parse_str("(module (memory i64 200000))")?, &["bytes of memory at the start"]),
         ("large-function.wasm", nested(3 << 20)?, &["bytes of one function"]),
         ("blocks.wasm", nested(1_000_000)?, &["blocks.wasm"]),

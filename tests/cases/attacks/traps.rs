@@ -14,7 +14,8 @@ async fn guests_that_panic_or_hide_state_harm_only_the_input_that_they_do_it_on(
     let modules = probe("panics", "")? + &probe("aborts", "")? + &probe("kept", "")? + &probe("fresh", "fresh = true")?;
     let field = Field::new(&[], &modules).await?;
     let app = &field.app;
-    let panics = app.publish("attack.panics.k", json!([{"log": "before"}, {"panic": "no such customer"}]).to_string()).await?;
+    let panics =
+        app.publish("attack.panics.k", json!([{"log": "before"}, {"panic": "no such customer"}]).to_string()).await?;
     let mut last = 0;
     let mut good = Vec::new();
     for number in 0..INPUTS {
@@ -49,7 +50,9 @@ async fn guests_that_panic_or_hide_state_harm_only_the_input_that_they_do_it_on(
     ensure!(letters.len() as u64 == INPUTS / 2 && good.iter().all(|at| !letters.contains_key(at)), "{}", letters.len());
 
     // That the other one grows shows that the test can see what `fresh` takes away.
-    let seen = async |module| Ok::<_, anyhow::Error>(emitted(&field, module).await?.into_iter().map(|(_, n)| n).collect::<Vec<_>>());
+    let seen = async |module| {
+        Ok::<_, anyhow::Error>(emitted(&field, module).await?.into_iter().map(|(_, n)| n).collect::<Vec<_>>())
+    };
     ensure!(seen("fresh").await? == vec![json!(1); 10], "{:?}", seen("fresh").await?);
     let kept: Vec<u64> = seen("kept").await?.iter().filter_map(Value::as_u64).collect();
     ensure!(kept.len() == 10 && kept.is_sorted() && kept[9] > 1, "{kept:?}");

@@ -36,3 +36,23 @@ pub mod projector {
         },
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use sha2::{Digest, Sha256};
+
+    /// The files of the released interface. Plugins in the world depend on every letter that a toolchain reads.
+    const RELEASED: [&str; 3] = [
+        include_str!("../../../../wit/v0.1/types.wit"),
+        include_str!("../../../../wit/v0.1/imports.wit"),
+        include_str!("../../../../wit/v0.1/roles.wit"),
+    ];
+    /// `cat types.wit imports.wit roles.wit | sha256sum`
+    const DIGEST: &str = "c0d4dc4d00dce6da6f400e5df2c56fbe8e02ca6ba4ada18ad933875a675aa5ee";
+
+    #[test]
+    fn the_released_interface_is_what_it_was() {
+        let found = format!("{:x}", Sha256::digest(RELEASED.concat()));
+        assert_eq!(found, DIGEST, "wit/v0.1 is released: a change belongs into a new folder beside it");
+    }
+}
