@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     build::{GUESTS, PLUGINS, WASM},
-    languages,
+    deny, languages,
     step::{cargo, cargo_in, step},
     test, tools,
 };
@@ -21,6 +21,7 @@ pub fn run() -> Result<()> {
     for folder in [PLUGINS, GUESTS] {
         step(&format!("format of {folder}"), cargo_in(folder).args(FORMAT))?;
     }
+    deny::run()?;
     step("lints", cargo().args(LINT).args(STRICT))?;
     step("lints of plugins", cargo_in(PLUGINS).args(LINT).args(STRICT))?;
     for folder in [PLUGINS, GUESTS] {

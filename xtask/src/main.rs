@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod ci;
 mod demo;
+mod deny;
 mod languages;
 #[path = "../../tests/src/locate.rs"]
 #[allow(dead_code, reason = "shared with the test support, which is too heavy to be built for this tool")]
@@ -35,6 +36,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Check licences, sources and known faults of dependencies
+    Deny,
     /// Run every check that must pass: format, lints, builds, tests
     Ci,
     /// Compare Pelton with a native pipeline that does the same work
@@ -63,6 +66,7 @@ fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Demo(_) => demo::run(),
         Verb::Test { args } => test::run(&args, &[]),
+        Verb::Deny => deny::run(),
         Verb::Ci => ci::run(),
         Verb::Bench { args } => bench::run(&args),
         Verb::Languages => languages::build(),
