@@ -196,7 +196,8 @@ async fn a_dead_letter_of_a_trap_shows_the_functions_and_the_last_lines() -> Res
     for part in [
         "famous last",
         "backtrace",
-        "probe.wasm!pelton_sdk::handler::call",
+        "probe.wasm!",
+        "handler@0.1.0#handle",
         "Tenant: acme",
         "unreachable",
         "in.a",

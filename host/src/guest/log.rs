@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use tracing::{Level, debug, error, info, warn};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::event::Sequence;
 use crate::subject::Name;
@@ -165,6 +165,10 @@ impl IsTerminal for Log {
 
 impl OutputStream for Log {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        // The epoch does not end a call of the host: what it does for a guest at once is bounded.
+        if bytes.len() > AT_ONCE {
+            return Err(StreamError::trap("more bytes are written at once than `check-write` allows"));
+        }
         lock(&self.0).output(&bytes);
         Ok(())
     }

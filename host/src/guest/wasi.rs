@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use super::log::Log;
@@ -35,6 +36,7 @@ impl Wasi {
             .secure_random(random.clone())
             .insecure_random(random.clone())
             .insecure_random_seed(0)
+            .max_random_size(RANDOM)
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
@@ -115,9 +117,20 @@ impl rand_core::TryRng for SharedRandom {
     }
 }
 
-/// Links WASI 0.2 for those plugins that import it.
+/// The most random bytes of one call: a call of the host must come to an end by itself.
+const RANDOM: u64 = 64 << 10;
+
+/// Links WASI 0.2 for those plugins that import it. For the same reason nothing waits for the clock, which stands still.
 pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_sync(linker)
+    wasmtime_wasi::p2::add_to_linker_sync(linker)?;
+    linker.allow_shadowing(true);
+    let mut clock = linker.instance("wasi:clocks/monotonic-clock@0.2.12")?;
+    for name in ["subscribe-instant", "subscribe-duration"] {
+        clock.func_wrap(name, |_, (_,): (u64,)| -> wasmtime::Result<(Resource<DynPollable>,)> {
+            Err(wasmtime::Error::msg("a plugin cannot wait: its clock shows the event's time and stands still"))
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether `import` is an interface of the WASI that is linked.
