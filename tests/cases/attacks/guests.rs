@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use pelton_tests::stored;
 
 use super::forge::Guest;
-use super::{Row, attack, memory, row, run};
+use super::{Field, Row, attack, memory, module, row, run};
 use crate::oracle;
 
 /// What guests that never end may use.
@@ -93,8 +93,8 @@ async fn guests_that_fill_their_share_and_many_globals_are_no_attack() -> Result
             .plugin()?,
         ),
     ];
-    let modules: String = files.iter().map(|(name, _)| super::module(name, name, LONG)).collect();
-    let field = super::Field::new(&files, &modules).await?;
+    let modules: String = files.iter().map(|(name, _)| module(name, name, LONG)).collect();
+    let field = Field::new(&files, &modules).await?;
     let mut last = 0;
     for (name, _) in &files {
         last = field.app.publish(&format!("attack.{name}.k"), "{}").await?;
