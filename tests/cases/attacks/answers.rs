@@ -266,3 +266,26 @@ async fn a_reason_of_many_megabytes_is_cut_before_it_is_logged_or_kept() -> Resu
     ensure!(log < 1 << 20, "the log has {log} bytes");
     field.stands().await
 }
+
+/// BUG: `pelton dlq ls` and `show` print a plugin's own words as they are, and so its orders to the terminal.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_a_plugin_give_no_orders_to_a_terminal_and_pass_for_no_line_of_the_log() -> Result<()> {
+    const FORGED: &str = "2026-01-01T00:00:00Z ERROR forged";
+    let words = json!([{"reject": format!("\u{1b}[2J\u{9b}31m first\n{FORGED}\n\u{1b}]0;title\u{7}")}]).to_string();
+    let modules = probe("says", "")? + &probe("halts", "on_failure = \"halt\"")?;
+    let field = super::Field::new(&[], &modules).await?;
+    let at = field.app.publish("attack.says.k", words.clone()).await?;
+    field.done("says", at).await?;
+    field.app.publish("attack.halts.k", words).await?;
+    pelton_tests::logged(&field.host, &["halts", "first"]).await?;
+    let forged = field.host.log()?.into_iter().find(|line| line.starts_with(FORGED));
+    ensure!(forged.is_none(), "{forged:?}");
+    for arguments in [&["dlq", "ls"][..], &["dlq", "show", "says", "0", &at.to_string()]] {
+        let output = field.app.pelton(arguments)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success() && text.contains("first"), "{arguments:?}: {text}");
+        let control = text.chars().find(|c| c.is_control() && *c != '\n');
+        ensure!(control.is_none(), "{arguments:?} prints {control:?}: {text:?}");
+    }
+    field.stands().await
+}

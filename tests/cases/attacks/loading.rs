@@ -204,3 +204,27 @@ async fn a_pinned_plugin_loads_and_any_other_in_its_place_does_not() -> Result<(
     }
     Ok(())
 }
+
+/// A module whose only function holds `depth` loops, one in the other, and changes each of its `locals` in the innermost:
+/// each loop then takes each of them as a parameter.
+fn loops(locals: usize, depth: usize) -> Vec<u8> {
+    let change = |local| [&[0x20][..], &leb128(local), &[0x41, 1, 0x6A, 0x21], &leb128(local)].concat();
+    let changes: Vec<u8> = (0..locals).flat_map(change).collect();
+    let ends = [0x20, 0, 0x0D, 0, 0x0B].repeat(depth);
+    let declared = [&[1][..], &leb128(locals), &[0x7F]].concat();
+    module_of(&[declared, [0x03, 0x40].repeat(depth), changes, ends, vec![0x0B]].concat())
+}
+
+/// BUG: such a file of 46 KB keeps the compiler busy for more than a minute and takes 1.7 GB; one of 92 KB takes more than
+/// 6 GB in that minute. Nothing bounds the compiler's memory, and it goes on after the host has given it up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_file_that_is_hard_to_compile_is_refused_before_it_takes_the_machine() -> Result<()> {
+    let app = App::with_input("").await?;
+    let file = app.folder().join("loops.wasm");
+    fs::write(&file, loops(5_000, 200))?;
+    let start = Instant::now();
+    let said = said(&inspect(&file, &app.folder().join("cache"))?);
+    ensure!(start.elapsed() < BUSY, "it took {:?}: {said}", start.elapsed());
+    ensure!(said.contains("too much to load"), "{said}");
+    Ok(())
+}

@@ -1,10 +1,13 @@
 //! Guests that import WASI and try to get out by it: there is nothing in it, and no call of it outlasts the deadline.
 
-use anyhow::{Result, ensure};
-use pelton_tests::stored;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use pelton_tests::{SOON, stored};
 
 use super::forge::{Guest, Wit};
-use super::{Row, row, run};
+use super::{Row, attack, row, run};
+use crate::oracle;
 
 const LIMITS: &str = "attempts = 1\nlimits = { deadline = \"100ms\", memory = \"128MiB\" }";
 
@@ -93,4 +96,101 @@ async fn wasi_holds_no_sockets_files_variables_or_arguments() -> Result<()> {
         ensure!(letters.is_empty(), "{name}: {letters:?}");
     }
     field.stands().await
+}
+
+const CLOCK: Wit = Wit {
+    packages: &[
+        "package wasi:io@0.2.0;
+        interface poll { resource pollable { block: func(); } }",
+        "package wasi:clocks@0.2.0;
+        interface monotonic-clock {
+            use wasi:io/poll@0.2.0.{pollable};
+            subscribe-duration: func(when: u64) -> pollable;
+        }",
+    ],
+    imports: "import wasi:clocks/monotonic-clock@0.2.0;",
+};
+
+const OUTPUT: Wit = Wit {
+    packages: &[
+        "package wasi:io@0.2.0;
+        interface error { resource error; }
+        interface streams {
+            use error.{error};
+            variant stream-error { last-operation-failed(error), closed }
+            resource output-stream { write: func(contents: list<u8>) -> result<_, stream-error>; }
+        }",
+        "package wasi:cli@0.2.0;
+        interface stdout {
+            use wasi:io/streams@0.2.0.{output-stream};
+            get-stdout: func() -> output-stream;
+        }",
+    ],
+    imports: "import wasi:cli/stdout@0.2.0;",
+};
+
+const RANDOM: Wit = Wit {
+    packages: &["package wasi:random@0.2.0;
+        interface random { get-random-bytes: func(len: u64) -> list<u8>; }"],
+    imports: "import wasi:random/random@0.2.0;",
+};
+
+/// A guest that sleeps for 584 years in one call.
+fn sleeps() -> Guest {
+    let more = r#"
+        (import "wasi:clocks/monotonic-clock@0.2.0" "subscribe-duration" (func $subscribe (param i64) (result i32)))
+        (import "wasi:io/poll@0.2.0" "[method]pollable.block" (func $block (param i32)))"#;
+    let does = "(call $block (call $subscribe (i64.const -1))) (loop (br 0))";
+    Guest { more: more.to_owned(), wit: CLOCK, ..Guest::that(does) }
+}
+
+/// A guest that writes 15 MiB of line ends at once, again and again.
+fn writes() -> Guest {
+    let more = r#"
+        (import "wasi:cli/stdout@0.2.0" "get-stdout" (func $stdout (result i32)))
+        (import "wasi:io/streams@0.2.0" "[method]output-stream.write" (func $write (param i32 i32 i32 i32)))"#;
+    let does = "(local.set $at (call $stdout))
+        (memory.fill (i32.const 131072) (i32.const 10) (i32.const 15728640))
+        (loop (call $write (local.get $at) (i32.const 131072) (i32.const 15728640) (i32.const 256)) (br 0))";
+    Guest { memory: "256", more: more.to_owned(), wit: OUTPUT, ..Guest::that(does) }
+}
+
+/// A guest that draws 64 MiB of randomness at once, again and again.
+fn draws() -> Guest {
+    let more = r#"(import "wasi:random/random@0.2.0" "get-random-bytes" (func $draw (param i64 i32)))"#;
+    let does = "(loop (global.set $next (i32.const 65536))
+        (call $draw (i64.const 67108864) (i32.const 256)) (br 0))";
+    Guest { memory: "1100", more: more.to_owned(), wit: RANDOM, ..Guest::that(does) }
+}
+
+/// A deadline ends a guest between its own instructions, so each call of the host has to come to an end by itself.
+async fn is_ended_in_time(name: &'static str, guest: Guest, kind: &'static str) -> Result<()> {
+    const INPUTS: u64 = 3;
+    let rows = [row(name, guest, kind, "")];
+    let field = run(&rows, 0, |_| LIMITS).await?;
+    oracle::finished(&field.app).await?;
+    let start = Instant::now();
+    tokio::time::timeout(SOON, attack(&field, &rows, INPUTS)).await.context("it is never ended")??;
+    let took = start.elapsed();
+    eprintln!("{name}: {INPUTS} inputs took {took:?}");
+    ensure!(took < Duration::from_millis(2_500), "{INPUTS} inputs with a deadline of 100 ms took {took:?}");
+    field.stands().await
+}
+
+/// BUG: the call sleeps as long as the guest says, and its lane with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_sleeps_is_ended_by_its_deadline() -> Result<()> {
+    is_ended_in_time("sleeps", sleeps(), "timeout").await
+}
+
+/// BUG: `Lines::output` moves all the rest for each line: the square of what a call may hand over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_writes_line_ends_without_number_is_ended_by_its_deadline() -> Result<()> {
+    is_ended_in_time("writes", writes(), "timeout").await
+}
+
+/// BUG: one call makes up to 64 MiB, byte by byte, which takes more than a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_draws_all_randomness_it_can_get_is_ended_by_its_deadline() -> Result<()> {
+    is_ended_in_time("draws", draws(), "trap").await
 }
