@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use pelton_tests::stored;
 use serde_json::json;
 
-use super::forge::{Guest, NOTHING};
+use super::forge::{Guest, HEAP, NOTHING};
 use super::{Fate, Row, attack, memory, probe, row, run};
 use crate::oracle;
 
@@ -227,5 +227,65 @@ async fn text_with_line_ends_and_headers_in_it_stays_text() -> Result<()> {
     ensure!(event.payload == INJECTED.as_bytes());
     let value = field.app.view("out", event.key()).await?.context("no value")?;
     ensure!(value == INJECTED.as_bytes());
+    field.stands().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reason_of_many_megabytes_is_cut_before_it_is_logged_or_kept() -> Result<()> {
+    const SIZE: u32 = 15 << 20;
+    // A rejection: the case 1 of the result, the case 1 of the failure, and a text.
+    let reason = |text: Span| {
+        let data = vec![(ANSWER, words(&[1, 1, text.0, text.1]))];
+        Guest {
+            memory: "260",
+            handle: format!("(memory.fill (i32.const {HEAP}) (i32.const 97) (i32.const {SIZE})) (i32.const {ANSWER})"),
+            data,
+            ..Guest::default()
+        }
+    };
+    let view = writing((HEAP, SIZE), NAME, 0);
+    let view = Guest {
+        memory: "260",
+        handle: format!("(memory.fill (i32.const {HEAP}) (i32.const 97) (i32.const {SIZE})) {}", view.handle),
+        ..view
+    };
+    let rows =
+        [row("reason", reason((HEAP, SIZE)), "reject", "aaaa"), row("view-name", view, "effects", "view \"aaaa")];
+    let field = run(&rows, 20, |_| "attempts = 1").await?;
+    for row in &rows {
+        for (at, letter) in stored::dead_letters(&field.app, row.name).await? {
+            ensure!(
+                letter.to_string().len() < 40_000,
+                "{} {at}: a letter of {} bytes",
+                row.name,
+                letter.to_string().len()
+            );
+        }
+    }
+    let log: usize = field.host.log()?.iter().map(String::len).sum();
+    ensure!(log < 1 << 20, "the log has {log} bytes");
+    field.stands().await
+}
+
+/// BUG: `pelton dlq ls` and `show` print a plugin's own words as they are, and so its orders to the terminal.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_words_of_a_plugin_give_no_orders_to_a_terminal_and_pass_for_no_line_of_the_log() -> Result<()> {
+    const FORGED: &str = "2026-01-01T00:00:00Z ERROR forged";
+    let words = json!([{"reject": format!("\u{1b}[2J\u{9b}31m first\n{FORGED}\n\u{1b}]0;title\u{7}")}]).to_string();
+    let modules = probe("says", "")? + &probe("halts", "on_failure = \"halt\"")?;
+    let field = super::Field::new(&[], &modules).await?;
+    let at = field.app.publish("attack.says.k", words.clone()).await?;
+    field.done("says", at).await?;
+    field.app.publish("attack.halts.k", words).await?;
+    pelton_tests::logged(&field.host, &["halts", "first"]).await?;
+    let forged = field.host.log()?.into_iter().find(|line| line.starts_with(FORGED));
+    ensure!(forged.is_none(), "{forged:?}");
+    for arguments in [&["dlq", "ls"][..], &["dlq", "show", "says", "0", &at.to_string()]] {
+        let output = field.app.pelton(arguments)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success() && text.contains("first"), "{arguments:?}: {text}");
+        let control = text.chars().find(|c| c.is_control() && *c != '\n');
+        ensure!(control.is_none(), "{arguments:?} prints {control:?}: {text:?}");
+    }
     field.stands().await
 }

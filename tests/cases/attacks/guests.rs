@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use pelton_tests::stored;
+use wit_component::ComponentEncoder;
 
 use super::forge::Guest;
-use super::{Row, attack, memory, row, run};
+use super::{Field, Row, attack, memory, module, row, run};
 use crate::oracle;
 
 /// What guests that never end may use.
@@ -23,8 +24,8 @@ const INPUTS: u64 = 20;
 const OVERRUN: Duration = Duration::from_millis(150);
 /// What the host's memory may differ by for reasons of its own.
 const NOISE: u64 = 48 << 20;
-/// What the engine's pool keeps of guests that are gone: 2 MiB in each of 100 slots.
-const KEPT: u64 = 200 << 20;
+/// What the engine's pool keeps of guests that are gone. BUG: it is 2 MiB in each of 100 slots, and so 200 MiB.
+const KEPT: u64 = 0;
 
 /// A loop that takes 1 MiB each time, and writes to it.
 const GROW: &str = "(loop $more
@@ -93,8 +94,8 @@ async fn guests_that_fill_their_share_and_many_globals_are_no_attack() -> Result
             .plugin()?,
         ),
     ];
-    let modules: String = files.iter().map(|(name, _)| super::module(name, name, LONG)).collect();
-    let field = super::Field::new(&files, &modules).await?;
+    let modules: String = files.iter().map(|(name, _)| module(name, name, LONG)).collect();
+    let field = Field::new(&files, &modules).await?;
     let mut last = 0;
     for (name, _) in &files {
         last = field.app.publish(&format!("attack.{name}.k"), "{}").await?;
@@ -104,4 +105,32 @@ async fn guests_that_fill_their_share_and_many_globals_are_no_attack() -> Result
         ensure!(stored::dead_letters(&field.app, name).await?.is_empty(), "{name}");
     }
     field.stands().await
+}
+
+/// BUG: the engine's pool has 256 memories for all plugins, and a plugin may have 4. One with 64 lanes takes them all, and
+/// every other module gets no instance any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_with_many_memories_leaves_enough_for_the_others() -> Result<()> {
+    let files = [("memories", with_three_more_memories(&Guest::default().plugin()?)?)];
+    let field = Field::new(&files, &module("memories", "memories", "lanes = 64")).await?;
+    let mut last = 0;
+    for key in 0..2_000 {
+        last = field.app.publish(&format!("attack.memories.k{key}"), "{}").await?;
+    }
+    field.app.covered_within("memories", 64, last, pelton_tests::LONG).await?;
+    field.stands().await
+}
+
+/// The component made of `module`, with a component in it that has three memories of its own.
+fn with_three_more_memories(module: &[u8]) -> Result<Vec<u8>> {
+    let mut component = ComponentEncoder::default().module(module)?.encode()?;
+    let inner = "(component (core module $m (memory 1))
+        (core instance (instantiate $m)) (core instance (instantiate $m)) (core instance (instantiate $m)))";
+    let inner = wat::parse_str(inner)?;
+    ensure!(inner.len() < 128, "its length takes one byte");
+    component.extend([4, inner.len() as u8]);
+    component.extend(inner);
+    // An instance of the second component in it; the first is the one around the handler.
+    component.extend([5, 4, 1, 0, 1, 0]);
+    Ok(component)
 }

@@ -151,3 +151,20 @@ async fn an_input_published_again_has_no_effect_where_ids_count_even_after_a_res
     ensure!(inputs_of("once").await? == first_of_each, "{:?}", inputs_of("once").await?);
     field.stands().await
 }
+
+/// BUG: a percent-encoded line end in `ce-pelton-path` goes unencoded into the header `Pelton-Path` of what the module
+/// emits, and async-nats panics on it in the committer: one input ends the work of all modules.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_with_line_ends_harms_nobody() -> Result<()> {
+    let field = Field::new(&[], &probe("path", "")?).await?;
+    let headers = [EVENT[0], EVENT[1], EVENT[2], EVENT[3], ("ce-pelton-path", "a%0D%0ANats-Rollup: all")];
+    let first = field.app.publish_with("attack.path.k", &headers, EMIT).await?;
+    let structured =
+        r#"{"specversion":"1.0","id":"1","source":"s","type":"t","pelton-path":"a\nb","data":[{"emit":{}}]}"#;
+    let second = field.app.publish_with("attack.path.k", &STRUCTURED, structured).await?;
+    let third = field.app.publish("attack.path.k", EMIT).await?;
+    field.done("path", third).await?;
+    let inputs: Vec<_> = emitted(&field, "path").await?.into_iter().map(|(at, _)| at).collect();
+    ensure!(inputs == [first, second, third], "{inputs:?}");
+    field.stands().await
+}
