@@ -181,7 +181,8 @@ fn event_of(
     };
     let correlation = take(CORRELATION).unwrap_or_else(|| id.clone());
     let causation = take(CAUSATION);
-    attributes.retain(|(name, _)| !FIELDS.contains(&name.as_str()));
+    let is_more = |name: &str| !FIELDS.contains(&name) && strip_prefix_ignore_case(name, "nats-").is_none();
+    attributes.retain(|(name, _)| is_more(name));
     // Plain headers come last and give way, so that none of them passes for an attribute of the event.
     let own: BTreeSet<String> = attributes.iter().map(|(name, _)| name.clone()).collect();
     attributes.extend(plain_headers(message).into_iter().filter(|(name, _)| !own.contains(name)));

@@ -202,7 +202,8 @@ const PATH_HEADER: &str = "Pelton-Path";
 fn path(event: &Event, module: &Name) -> Result<[(Cow<'static, str>, String); 2], Violation> {
     let attribute = |name: &str| event.attribute(&name.to_ascii_lowercase()).unwrap_or_default();
     let hops = attribute(HOPS_HEADER).parse().unwrap_or(0_usize);
-    let mut modules: Vec<&str> = attribute(PATH_HEADER).split(',').filter(|name| !name.is_empty()).collect();
+    let mut modules: Vec<&str> =
+        attribute(PATH_HEADER).split(',').filter(|name| name.parse::<Name>().is_ok()).collect();
     if !modules.contains(&module.as_str()) {
         modules.push(module.as_str());
     }
@@ -325,7 +326,7 @@ fn event_message(
     if emitted.kind.is_empty() {
         return Err(Violation::EmptyKind);
     }
-    if emitted.content_type.to_ascii_lowercase().starts_with(cloudevents::STRUCTURED) {
+    if emitted.content_type.trim_start().to_ascii_lowercase().starts_with(cloudevents::STRUCTURED) {
         return Err(Violation::Structured(emitted.content_type));
     }
     if let Some((name, _)) = emitted.attributes.iter().find(|(name, _)| !cloudevents::is_extension(name)) {

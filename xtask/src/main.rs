@@ -6,6 +6,7 @@ mod build;
 mod ci;
 mod demo;
 mod deny;
+mod fuzz;
 mod languages;
 #[path = "../../tests/src/locate.rs"]
 #[allow(dead_code, reason = "shared with the test support, which is too heavy to be built for this tool")]
@@ -46,6 +47,8 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Fuzz what Pelton reads from others: messages, keys, config files, answers of guests
+    Fuzz(fuzz::Options),
     /// Build the plugin `flag` in JavaScript, Python and C
     Languages,
     /// Install what is missing: the wasm target and nats-server
@@ -69,6 +72,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Deny => deny::run(),
         Verb::Ci => ci::run(),
         Verb::Bench { args } => bench::run(&args),
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Languages => languages::build(),
         Verb::Setup => tools::install(),
     }

@@ -65,7 +65,7 @@ fn binary_events_are_read_from_headers() {
             Event { attributes: attributes(&[("area", "A"), ("tenant", "T")]), ..event() },
         ),
         (&[("X-Unknown", "100%")], Event { attributes: attributes(&[("x-unknown", "100%")]), ..event() }),
-        (&[("Nats-Msg-Id", "a"), ("nats-rollup", "all"), ("NATS-Expected-Stream", "s")], event()),
+        (&[("Nats-Msg-Id", "a"), ("nats-rollup", "all"), ("ce-NATS-Expected-Stream", "s")], event()),
         (&[("traceparent", "00-1-2-01")], Event { attributes: attributes(&[("traceparent", "00-1-2-01")]), ..event() }),
         (
             &[("traceparent", "00-1-2-01"), ("ce-traceparent", "00-3-4-01")],
@@ -103,7 +103,7 @@ fn structured_events_are_read_from_the_payload() {
         (r#","datacontenttype":"application/x+json; v=1","data":"text""#, of("application/x+json; v=1", r#""text""#)),
         (r#","datacontenttype":"image/png","data_base64":"aGk=""#, of("image/png", "hi")),
         (
-            r#","tenant":"T","paid":true,"count":3,"none":null"#,
+            r#","tenant":"T","paid":true,"count":3,"none":null,"Nats-Msg-Id":"a""#,
             Event { attributes: attributes(&[("count", "3"), ("paid", "true"), ("tenant", "T")]), ..json() },
         ),
         (r#","subject":"s","time":"2026-01-02T04:04:05.678+01:00""#, Event { subject: Some("s".to_owned()), ..json() }),
