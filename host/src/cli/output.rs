@@ -16,7 +16,7 @@ pub enum Format {
 /// Prints `value` as JSON, or what `text` makes of it.
 pub fn print<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
     let mut shown = match format {
-        Format::Text => text(value),
+        Format::Text => text(value).chars().map(plain).collect(),
         Format::Json => serde_json::to_string_pretty(value)?,
     };
     if !shown.ends_with('\n') {
@@ -27,6 +27,11 @@ pub fn print<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> S
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// What is shown of a character, which may come from anywhere: none may give orders to a terminal.
+fn plain(c: char) -> char {
+    if c.is_control() && c != '\n' { '\u{FFFD}' } else { c }
 }
 
 /// Prints an error.

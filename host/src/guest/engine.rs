@@ -11,6 +11,10 @@ use crate::config::{LARGEST_MEMORY, MOST_INSTANCES, MOST_TABLES};
 pub const TICK: Duration = Duration::from_millis(10);
 /// Instances that may exist at once.
 pub const INSTANCES: u32 = 256;
+/// Linear memories of one plugin.
+const MEMORIES: u32 = 4;
+/// Slots of instances that are gone, whose memory stays with the process to be used again.
+const WARM: u32 = 16;
 /// Tables of one plugin, not their elements.
 const TABLES: u32 = 50;
 
@@ -62,17 +66,18 @@ fn config(stack: usize) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
         .total_core_instances(INSTANCES * MOST_INSTANCES as u32)
-        .total_memories(INSTANCES)
+        .total_memories(INSTANCES * MEMORIES)
         .total_tables(INSTANCES * TABLES)
         .max_core_instances_per_component(MOST_INSTANCES as u32)
         .max_tables_per_component(TABLES)
-        .max_memories_per_component(4)
+        .max_memories_per_component(MEMORIES)
         .max_tables_per_module(TABLES)
         .max_component_instance_size(4 << 20)
         .max_core_instance_size(4 << 20)
         .table_elements(MOST_TABLES)
         .max_memory_size(LARGEST_MEMORY)
-        .linear_memory_keep_resident(2 << 20)
+        .linear_memory_keep_resident(1 << 20)
+        .max_unused_warm_slots(WARM)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config

@@ -132,16 +132,12 @@ impl Lines {
 
     /// Takes what WASI writes, which comes in pieces of any size.
     fn output(&mut self, bytes: &[u8]) {
-        self.begun.extend_from_slice(bytes);
-        loop {
-            let end = match self.begun.iter().position(|byte| *byte == b'\n') {
-                Some(at) => at + 1,
-                None if self.begun.len() >= LINE => LINE,
-                None => return,
-            };
-            let rest = self.begun.split_off(end);
-            let line = std::mem::replace(&mut self.begun, rest);
-            self.write(Level::INFO, String::from_utf8_lossy(&line).trim_end());
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n').flat_map(|line| line.chunks(LINE)) {
+            self.begun.extend_from_slice(piece);
+            if self.begun.len() >= LINE || piece.ends_with(b"\n") {
+                let line = std::mem::take(&mut self.begun);
+                self.write(Level::INFO, String::from_utf8_lossy(&line).trim_end());
+            }
         }
     }
 }

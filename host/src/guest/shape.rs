@@ -2,7 +2,7 @@
 //! work without end. Pure.
 
 use serde::Serialize;
-use wasmparser::{Parser, Payload, TableType};
+use wasmparser::{FunctionBody, Operator, Parser, Payload, TableType};
 
 /// What a component and all modules in it hold together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -15,6 +15,9 @@ pub struct Shape {
     pub functions: usize,
     /// Bytes of the largest body.
     pub largest_function: usize,
+    /// Locals of a function times the loops that stand in each other in it, at most: what the compiler's work and memory
+    /// grow with beyond the size of the code.
+    pub tangle: usize,
     /// Types, imports and exports.
     pub names: usize,
     /// Globals.
@@ -35,6 +38,7 @@ const MOST: Shape = Shape {
     instances: 1_000,
     functions: 200_000,
     largest_function: 4 << 20,
+    tangle: 200_000,
     names: 500_000,
     globals: 100_000,
     memory: 4 << 30,
@@ -70,6 +74,7 @@ fn count(payload: &Payload<'_>, shape: &mut Shape) -> wasmparser::Result<()> {
         Payload::CodeSectionEntry(body) => {
             shape.functions += 1;
             shape.largest_function = shape.largest_function.max(body.as_bytes().len());
+            shape.tangle = shape.tangle.max(tangle(body)?);
         }
         Payload::FunctionSection(section) => shape.names += count(section.count()),
         Payload::TypeSection(section) => shape.names += count(section.count()),
@@ -100,12 +105,34 @@ fn count(payload: &Payload<'_>, shape: &mut Shape) -> wasmparser::Result<()> {
     Ok(())
 }
 
+fn tangle(body: &FunctionBody<'_>) -> wasmparser::Result<usize> {
+    let mut locals = 0_usize;
+    for group in body.get_locals_reader()? {
+        locals = locals.saturating_add(group?.0 as usize);
+    }
+    let (mut open, mut loops, mut deepest) = (Vec::new(), 0_usize, 0);
+    for operator in body.get_operators_reader()? {
+        match operator? {
+            Operator::Loop { .. } => {
+                open.push(true);
+                loops += 1;
+                deepest = deepest.max(loops);
+            }
+            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => open.push(false),
+            Operator::End => loops -= usize::from(open.pop().unwrap_or_default()),
+            _ => {}
+        }
+    }
+    Ok(locals.saturating_mul(deepest))
+}
+
 fn within(shape: &Shape) -> Result<(), String> {
     let counted = [
         ("modules", shape.modules, MOST.modules),
         ("core instances", shape.instances, MOST.instances),
         ("functions", shape.functions, MOST.functions),
         ("bytes of one function", shape.largest_function, MOST.largest_function),
+        ("locals times nested loops in one function", shape.tangle, MOST.tangle),
         ("types, imports and exports", shape.names, MOST.names),
         ("globals", shape.globals, MOST.globals),
         ("levels of nesting", shape.depth, MOST.depth),
@@ -148,6 +175,10 @@ mod tests {
             (format!("(module {})", "(func)".repeat(200_001)), "200001 functions, and may have 200000"),
             ("(component ".repeat(12) + &")".repeat(12), "11 levels of nesting"),
             (format!("(component {})", "(core module)".repeat(1_001)), "1001 modules"),
+            (
+                format!("(module (func (local{}) {} {}))", " i32".repeat(5_000), "(loop ".repeat(100), ")".repeat(100)),
+                "500000 locals times nested loops",
+            ),
             ("(module (table 20000000 funcref))".to_owned(), "20000000 table elements"),
             (format!("(module (func {}))", "nop ".repeat(5 << 20)), "bytes of one function"),
         ];
