@@ -3,10 +3,11 @@
 //! All but the last message are plain publishes; the last one is a request whose answer speaks for the batch.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
-use async_nats::{Client, HeaderMap, Request, Subject};
+use async_nats::{Client, HeaderMap, HeaderName, HeaderValue, Request, Subject};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -73,13 +74,19 @@ impl Publisher {
         };
         let id = Uuid::new_v4().simple().to_string();
         for (at, message) in rest.iter().enumerate() {
-            let headers = headers_of(message, &id, at + 1);
+            let headers = match headers_of(message, &id, at + 1) {
+                Ok(headers) => headers,
+                Err(name) => return bad_header(&name),
+            };
             let subject = Subject::from(message.subject.as_ref());
             if let Err(error) = self.client.publish_with_headers(subject, headers, message.payload.clone()).await {
                 return Outcome::Ambiguous(error.to_string());
             }
         }
-        let mut headers = headers_of(last, &id, messages.len());
+        let mut headers = match headers_of(last, &id, messages.len()) {
+            Ok(headers) => headers,
+            Err(name) => return bad_header(&name),
+        };
         headers.insert("Nats-Batch-Commit", "1");
         let request = Request::new().headers(headers).payload(last.payload.clone()).timeout(Some(self.timeout));
         match self.client.send_request(last.subject.to_string(), request).await {
@@ -98,17 +105,23 @@ fn unanswered(kind: RequestErrorKind, cause: String) -> Outcome {
     }
 }
 
-fn headers_of(message: &Outgoing, batch: &str, sequence: usize) -> HeaderMap {
+fn bad_header(name: &str) -> Outcome {
+    Outcome::Refused(format!("the header {name:?} holds what no header may"))
+}
+
+/// The headers of a message; or the name of one that the client would not take, and panic on.
+fn headers_of(message: &Outgoing, batch: &str, sequence: usize) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     headers.insert("Nats-Batch-Id", batch);
     headers.insert("Nats-Batch-Sequence", sequence.to_string());
     for (name, value) in &message.headers {
+        let value = HeaderValue::from_str(value).map_err(|_| name.to_string())?;
         match name {
-            Cow::Borrowed(name) => headers.append(*name, value.as_str()),
-            Cow::Owned(name) => headers.append(name.as_str(), value.as_str()),
+            Cow::Borrowed(name) => headers.append(*name, value),
+            Cow::Owned(owned) => headers.append(HeaderName::from_str(owned).map_err(|_| owned.clone())?, value),
         }
     }
-    headers
+    Ok(headers)
 }
 
 /// Sorts the server's answers. The codes are those of `server/errors.json`; DESIGN's facts tell how each behaves.
@@ -152,6 +165,18 @@ mod tests {
         assert!(matches!(classify(error(400, 10199).as_bytes()), Outcome::Refused(_)));
         assert!(matches!(classify(error(503, 10077).as_bytes()), Outcome::Unavailable(_)));
         assert!(matches!(classify(b"nonsense"), Outcome::Ambiguous(_)));
+    }
+
+    #[test]
+    fn a_header_that_no_header_may_hold_is_named_and_no_panic() {
+        let message = |name: &'static str, value: &str| Outgoing {
+            subject: "s".into(),
+            headers: vec![(Cow::Borrowed("A"), "1".to_owned()), (Cow::Owned(name.to_owned()), value.to_owned())],
+            payload: bytes::Bytes::new(),
+        };
+        assert!(headers_of(&message("B", "2"), "batch", 1).is_ok());
+        assert_eq!(headers_of(&message("B", "2\r\nNats-Rollup: all"), "batch", 1), Err("B".to_owned()));
+        assert_eq!(headers_of(&message("B: C", "2"), "batch", 1), Err("B: C".to_owned()));
     }
 
     #[test]

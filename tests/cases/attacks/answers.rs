@@ -267,7 +267,7 @@ async fn a_reason_of_many_megabytes_is_cut_before_it_is_logged_or_kept() -> Resu
     field.stands().await
 }
 
-/// BUG: `pelton dlq ls` and `show` print a plugin's own words as they are, and so its orders to the terminal.
+/// A plugin's own words come to a terminal by the log and by `pelton dlq`.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_words_of_a_plugin_give_no_orders_to_a_terminal_and_pass_for_no_line_of_the_log() -> Result<()> {
     const FORGED: &str = "2026-01-01T00:00:00Z ERROR forged";

@@ -152,8 +152,7 @@ async fn an_input_published_again_has_no_effect_where_ids_count_even_after_a_res
     field.stands().await
 }
 
-/// BUG: a percent-encoded line end in `ce-pelton-path` goes unencoded into the header `Pelton-Path` of what the module
-/// emits, and async-nats panics on it in the committer: one input ends the work of all modules.
+/// A percent-encoded line end in `ce-pelton-path` must not come into the header `Pelton-Path` of what the module emits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_with_line_ends_harms_nobody() -> Result<()> {
     let field = Field::new(&[], &probe("path", "")?).await?;
