@@ -11,11 +11,11 @@ use super::message::{STREAM, message, received};
 use super::source::Source;
 
 const HEADERS: [&str; 4] = ["ce-id", "X-Tenant", "ce-tenant", "Content-Type"];
-const POINTERS: [&str; 7] = ["/id", "/data", "/", "/0", "/a~1b/0", "/tenant/~0", "/-"];
+const POINTERS: [&str; 10] = ["/id", "/data", "/", "/0", "/a~1b/0", "/tenant/~0", "/-", "/00", "/+0", "/~01"];
 const PAYLOADS: [&str; 6] = [
     r#"{"id":"x","data":{"id":[1,true,null,"y"]},"":0.5}"#,
     r#"[{"0":"a"},"b",-1e3]"#,
-    r#"{"a/b":["c"],"tenant":{"~":"d"},"id":1,"id":{}}"#,
+    r#"{"a/b":["c"],"tenant":{"~":"d"},"~1":"e","id":1,"id":{}}"#,
     "[[[[[[[[0]]]]]]]]",
     "\"text\"",
     "nul",

@@ -48,6 +48,7 @@ fn token(token: &str) {
 fn name(text: &str, key: &str) {
     let Ok(name) = text.parse::<Name>() else { return };
     assert_eq!((name.as_str(), encode(text).as_str()), (text, text), "a name is a token as it is");
+    assert!((1..=64).contains(&text.len()), "{text}");
     let subjects = Subjects::new(&name);
     let value = subjects.view_value(&name, FIRST_GENERATION, key);
     let prefix = format!("$KV.{name}.{name}.{FIRST_GENERATION}.");

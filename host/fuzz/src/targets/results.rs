@@ -88,20 +88,13 @@ fn case(source: &mut Source<'_>) -> Option<Case> {
     let [app, module] = names.map(|name| name.parse::<Name>().ok());
     let (app, module) = (app?, module?);
     let created = "2026-01-01T00:00:00Z".to_owned();
-    let (event, sequence) = cause(source)?;
+    let origin = Origin { subjects: Subjects::new(&app), app, module, stream: STREAM.to_owned(), created };
+    let (grants, bounds) = (grants(source), bounds(source));
     let key = Some(source.text(&KEYS)).filter(|key| !key.is_empty())?;
-    Some(Case {
-        origin: Origin { subjects: Subjects::new(&app), app, module, stream: STREAM.to_owned(), created },
-        grants: grants(source),
-        bounds: bounds(source),
-        effects: Effects {
-            events: source.several(4, emitted),
-            writes: source.several(4, |source| write(source, &key)),
-        },
-        event,
-        key,
-        sequence,
-    })
+    let writes = source.several(4, |source| write(source, &key));
+    let effects = Effects { writes, events: source.several(4, emitted) };
+    let (event, sequence) = cause(source)?;
+    Some(Case { origin, grants, bounds, event, key, sequence, effects })
 }
 
 /// An event as some publisher may have sent it.
@@ -116,7 +109,7 @@ fn grants(source: &mut Source<'_>) -> Grants {
     let granted = || GRANTED.iter().filter_map(|name| name.parse::<Name>().ok());
     let lasting = |source: &mut Source<'_>| source.perhaps(|source| Duration::from_millis(source.number(1, u64::MAX)));
     Grants {
-        views: granted().filter(|_| source.number(0, 3) > 0).collect(),
+        views: granted().filter(|_| source.number(0, 3) < 3).collect(),
         emits: granted().map(|name| (name, lasting(source))).collect(),
         many_lanes: source.flag(),
     }
@@ -124,10 +117,10 @@ fn grants(source: &mut Source<'_>) -> Grants {
 
 fn bounds(source: &mut Source<'_>) -> Bounds {
     let roomy = Bounds::new(1 << 20, 1_000);
-    match source.number(0, 3) {
-        0 => roomy.within(source.size(0, 10), source.size(0, 10_000)),
-        1 => Bounds::new(source.size(0, 5_000), source.size(0, 10)),
-        _ => roomy,
+    match source.number(0, 7) {
+        0..=5 => roomy,
+        6 => roomy.within(source.size(0, 10), source.size(0, 10_000)),
+        _ => Bounds::new(source.size(0, 5_000), source.size(0, 10)),
     }
 }
 
@@ -145,9 +138,10 @@ fn emitted(source: &mut Source<'_>) -> Emitted {
 
 fn write(source: &mut Source<'_>, event_key: &str) -> ViewWrite {
     let view = name(source);
-    let key = match source.number(0, 3) {
+    let key = match source.number(0, 4) {
         0 => event_key.to_owned(),
         1 => format!("{event_key}/{}", source.text(&KEYS)),
+        2 => format!("{event_key}{}", source.text(&KEYS)),
         _ => source.text(&KEYS),
     };
     ViewWrite { view, key, value: source.perhaps(|source| Bytes::from(source.bytes())) }
@@ -155,12 +149,14 @@ fn write(source: &mut Source<'_>, event_key: &str) -> ViewWrite {
 
 /// Mostly a name that may be granted.
 fn name(source: &mut Source<'_>) -> String {
-    if source.number(0, 7) > 0 { source.one_of(&GRANTED).to_owned() } else { source.text(&NAMES) }
+    if source.number(0, 7) < 7 { source.one_of(&GRANTED).to_owned() } else { source.text(&NAMES) }
 }
 
 /// Nothing in it breaks the protocol or steers the server, but for the headers `ours`.
 fn is_safe(message: &Outgoing, bounds: &Bounds, ours: &[&str]) {
-    assert_eq!(bounds.check(message), Ok(()));
+    let headers: usize = message.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    assert!(message.subject.len() <= 1 << 10 && headers <= 64 << 10, "{}, {headers}", message.subject.len());
+    assert!(headers + message.payload.len() <= bounds.message, "{headers}, {}", message.payload.len());
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'*' && byte != b'>';
     assert!(message.subject.bytes().all(is_plain), "{:?}", message.subject);
     assert!(!message.subject.split('.').any(str::is_empty), "{:?}", message.subject);
