@@ -121,7 +121,7 @@ impl Corpus {
     /// The file of a case: made at random and changed ones in turn, then changed ones only.
     fn bytes(&self, case: u64) -> Vec<u8> {
         let mut random = Random(case);
-        let is_made = case % 2 == 0 && case < 2 * MADE;
+        let is_made = case.is_multiple_of(2) && case < 2 * MADE;
         if is_made { self.made(&mut random) } else { self.changed(&mut random) }
     }
 
