@@ -76,7 +76,7 @@ fn obey(order: &Order, event: &Event<Vec<Order>>, effects: &mut Effects) -> Resu
                 drop(view.get_raw(&format!("{key}/{index}")));
             }
         }
-        Order::LogBytes(size) => log::info(&"x".repeat(*size)),
+        Order::LogBytes(size) => log::info("x".repeat(*size)),
         Order::Hidden => {
             let seen = SEEN.fetch_add(1, Ordering::Relaxed) + 1;
             effects.emit(Emitted::json("out", "probe.hidden", &seen)?);
