@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::error::LoadError;
-use super::shape::{self, LARGEST_FILE, Shape};
+use super::shape::{self, LARGEST_FILE, Shape, Unfit};
 
 /// A plugin's file as read.
 #[derive(Debug)]
@@ -49,7 +49,10 @@ impl PluginFile {
             let cause = "it does not begin as one".to_owned();
             return Err(LoadError::NotWasm { path: own(), cause });
         };
-        let shape = shape::scan(&bytes).map_err(|cause| LoadError::TooMuch { path: own(), cause })?;
+        let shape = shape::scan(&bytes).map_err(|unfit| match unfit {
+            Unfit::Broken(cause) => LoadError::NotWasm { path: own(), cause },
+            Unfit::TooMuch(cause) => LoadError::TooMuch { path: own(), cause },
+        })?;
         let component = match form {
             Form::Component => bytes,
             Form::Module => wrap(&bytes).map_err(|cause| LoadError::NotWrappable { path: own(), cause })?,

@@ -48,12 +48,27 @@ const MOST: Shape = Shape {
 
 const PAGE: u64 = 64 << 10;
 
-/// Reads over `bytes`, a module or component; an error says what does not parse or is too much.
-pub fn scan(bytes: &[u8]) -> Result<Shape, String> {
+/// Why a file is not to be compiled.
+#[derive(Debug)]
+pub enum Unfit {
+    /// It does not parse.
+    Broken(String),
+    /// It holds too much of something.
+    TooMuch(String),
+}
+
+impl From<wasmparser::BinaryReaderError> for Unfit {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// Reads over `bytes`, a module or component.
+pub fn scan(bytes: &[u8]) -> Result<Shape, Unfit> {
     let mut shape = Shape::default();
     let mut open = 0;
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| error.to_string())?;
+        let payload = payload?;
         match &payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 open += 1;
@@ -61,9 +76,9 @@ pub fn scan(bytes: &[u8]) -> Result<Shape, String> {
                 shape.depth = shape.depth.max(open);
             }
             Payload::End(_) => open = open.saturating_sub(1),
-            _ => count(&payload, &mut shape).map_err(|error| error.to_string())?,
+            _ => count(&payload, &mut shape)?,
         }
-        within(&shape)?;
+        within(&shape).map_err(Unfit::TooMuch)?;
     }
     Ok(shape)
 }
@@ -152,7 +167,7 @@ fn within(shape: &Shape) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn scanned(text: &str) -> Result<Shape, String> {
+    fn scanned(text: &str) -> Result<Shape, Unfit> {
         scan(&wat::parse_str(text).unwrap())
     }
 
@@ -184,7 +199,16 @@ mod tests {
         ];
         for (text, expected) in cases {
             let error = scanned(&text).unwrap_err();
-            assert!(error.contains(expected), "{error}");
+            assert!(matches!(&error, Unfit::TooMuch(what) if what.contains(expected)), "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_does_not_parse_is_broken_and_not_too_much() {
+        let module = wat::parse_str("(module (func (nop)))").unwrap();
+        for end in 9..module.len() {
+            assert!(matches!(scan(&module[..end]), Err(Unfit::Broken(_)) | Ok(_)), "{end}");
+        }
+        assert!(matches!(scan(&module[..module.len() - 1]), Err(Unfit::Broken(_))));
     }
 }
