@@ -14,6 +14,7 @@ pub mod control;
 pub mod dlq;
 pub mod effects;
 pub mod event;
+mod failpoint;
 pub mod guest;
 pub mod host;
 pub mod lane;

@@ -21,6 +21,7 @@ mod loading;
 mod main_path;
 mod operate;
 mod oracle;
+mod panics;
 mod positions;
 mod probe;
 mod random;

@@ -83,6 +83,11 @@ impl App {
         Host::start(&self.config(), &self.folder.path().join(format!("{name}.log")))
     }
 
+    /// Starts a host that panics at a place, `PLACE/WHAT=N`: the Nth time that it gets there.
+    pub fn failing_host(&self, place: &str) -> Result<Host> {
+        Host::start_with(&self.config(), &self.folder.path().join("pelton.log"), Some(place))
+    }
+
     /// Runs a verb of the command line on this app's config.
     pub fn pelton(&self, arguments: &[&str]) -> Result<Output> {
         Ok(self.verb(arguments)?.output()?)
@@ -155,9 +160,12 @@ impl App {
         waited.await.with_context(|| self.log_end())
     }
 
-    /// The end of the host's log, for messages of failed tests.
+    /// The end of the log of the last host, for messages of failed tests.
     pub fn log_end(&self) -> String {
-        let log = fs::read_to_string(self.folder.path().join("pelton.log")).unwrap_or_default();
+        let files = fs::read_dir(self.folder.path()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let logs = files.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
+        let written = |path: &PathBuf| fs::metadata(path).and_then(|about| about.modified()).ok();
+        let log = logs.max_by_key(written).and_then(|last| fs::read_to_string(last).ok()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines.get(lines.len().saturating_sub(25)..).unwrap_or_default().join("\n")
     }

@@ -48,8 +48,9 @@ fn install() -> Result<PathBuf> {
     let program = folder.join("bin/cargo-deny");
     if !program.exists() {
         let mut install = cargo();
-        install.args(["install", "cargo-deny", "--locked", "--no-default-features", "--version", VERSION, "--root"]);
-        step("install cargo-deny", install.arg(&folder))?;
+        // Unoptimised: it is built longer than it runs.
+        install.args(["install", "cargo-deny", "--debug", "--locked", "--no-default-features", "--version", VERSION]);
+        step("install cargo-deny", install.arg("--root").arg(&folder))?;
     }
     Ok(program)
 }

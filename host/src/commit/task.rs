@@ -12,6 +12,7 @@ use crate::commit::committer::{Action, Committer};
 use crate::commit::read::{Error, Reader};
 use crate::commit::{Done, LaneId};
 use crate::event::Sequence;
+use crate::failpoint;
 use crate::policy::backoff;
 use crate::subject::{FIRST_GENERATION, Subjects};
 
@@ -107,6 +108,7 @@ impl Task {
     /// Sends the next batch and sees it through; false if there was none.
     async fn commit_one(&mut self) -> bool {
         let Some(messages) = self.committer.next_batch() else { return false };
+        failpoint::reach("committer", "batch");
         let mut outcome = self.publisher.publish(messages).await;
         let mut resent = 0;
         loop {

@@ -230,7 +230,7 @@ impl Host {
                 Err(unsent) => wish = unsent.0,
             }
         }
-        let (live, wishes) = Live::new(module.stream.clone(), self.tasks.clone(), self.stop.clone());
+        let (live, wishes) = Live::new(module.stream.clone(), self.stop.clone());
         if wishes.send(wish).await.is_err() {
             error!(stream = name, "the live reader takes no wishes");
         }
@@ -254,6 +254,10 @@ impl Host {
             }
         }
         self.stop.cancel();
+        // A reader that failed ended its lanes: its reason is to be told.
+        while let Some(ended) = self.readers.join_next_with_id().await {
+            self.reader_ended(ended).await;
+        }
         drop(self.requests);
         self.tasks.close();
         self.tasks.wait().await;
@@ -378,13 +382,13 @@ impl Host {
 /// The next record; never anything if they cannot be watched.
 async fn next_record(records: &mut Option<mpsc::Receiver<Result<Item, source::Error>>>) -> Option<Arc<Message>> {
     loop {
-        match records.as_mut()?.recv().await? {
-            Ok(Item::Message(read)) => return Some(read.message),
-            Ok(Item::Pending(_)) => {}
-            Err(error) => {
-                error!(%error, "module records cannot be watched any more");
-                *records = None;
-            }
-        }
+        let cause = match records.as_mut()?.recv().await {
+            Some(Ok(Item::Message(read))) => return Some(read.message),
+            Some(Ok(Item::Pending(_))) => continue,
+            Some(Err(error)) => error.to_string(),
+            None => "their reader failed".to_owned(),
+        };
+        error!(cause, "module records are not watched any more: what operators ask for is seen at the next start");
+        *records = None;
     }
 }

@@ -15,6 +15,7 @@ use super::runner::Runner;
 use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
+use crate::failpoint;
 use crate::policy::CauseKind;
 use crate::policy::breaker::Breaker;
 
@@ -65,6 +66,7 @@ impl Task {
         let mut idle = Some(runner);
         let mut working: Option<Working> = None;
         loop {
+            failpoint::reach("lane", id.module.as_str());
             let mut wake = None;
             if working.is_none() && lane.is_stopping() {
                 replays.give_up("the lane stops");

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::live::{Attach, Wish};
 use super::reader::{self, Item};
-use super::{Decoded, InputStream, Routing};
+use super::{Decoded, Error, InputStream, Routing};
 use crate::commit::LaneId;
 use crate::event::{Mark, Sequence};
+use crate::failpoint;
 use crate::lane::Input;
 use crate::lane::queue::{Closed, Sender};
 
@@ -27,14 +27,8 @@ pub struct Behind {
     pub inputs: Sender,
 }
 
-/// Reads `stream` behind `after` for one lane, until the live reader has taken it back.
-pub async fn run(
-    stream: InputStream,
-    behind: Behind,
-    after: Mark,
-    live: mpsc::Sender<Wish>,
-    shutdown: CancellationToken,
-) {
+/// Reads `stream` behind `after` for one lane, until the live reader has taken it back or the lane has ended.
+pub async fn run(stream: InputStream, behind: Behind, after: Mark, live: mpsc::Sender<Wish>) -> Result<(), Error> {
     let Behind { id, routing, inputs } = behind;
     info!(module = %id.module, lane = id.lane, after = %after.sequence, "lane catches up on a reader of its own");
     let filters = routing.input.filters.iter().map(|filter| filter.as_str().to_owned()).collect();
@@ -45,8 +39,7 @@ pub async fn run(
     loop {
         let next = tokio::select! {
             next = reader.recv() => next,
-            () = inputs.closed() => return,
-            () = shutdown.cancelled() => return,
+            () = inputs.closed() => return Ok(()),
         };
         let pending = match next {
             Some(Ok(Item::Pending(pending))) => pending,
@@ -58,19 +51,19 @@ pub async fn run(
                     let input = Input::Delivery(Arc::new(delivery));
                     match inputs.place(&input).await {
                         Ok(place) => place.take(input),
-                        Err(Closed) => return,
+                        Err(Closed) => return Ok(()),
                     }
                 }
                 message.pending
             }
-            // The live reader meets the same fate, and halts the module with its reason.
-            Some(Err(error)) => return warn!(module = %id.module, lane = id.lane, %error, "catching up ended"),
-            None => return,
+            Some(Err(error)) => return Err(error),
+            None => return Err(Error::Failed { stream: name, cause: "it ended without a reason".to_owned() }),
         };
+        failpoint::reach("catch-up", id.module.as_str());
         read += 1;
         if (pending == 0 || read % ASK_EVERY == 0) && attached(&live, &id, covered, pending == 0).await {
             info!(module = %id.module, lane = id.lane, covered = %covered, "lane has caught up");
-            return;
+            return Ok(());
         }
     }
 }

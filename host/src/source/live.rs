@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::catchup::{self, Behind};
 use super::reader::{self, Item};
@@ -64,7 +64,8 @@ pub struct Live {
     start: Mark,
     last: Option<Arc<Message>>,
     reader: Option<mpsc::Receiver<Result<Item, Error>>>,
-    tasks: TaskTracker,
+    /// The readers of lanes that catch up: they end with this one.
+    catching_up: JoinSet<Result<(), Error>>,
     shutdown: CancellationToken,
 }
 
@@ -93,14 +94,21 @@ struct Away {
 
 impl Live {
     /// A live reader of `stream` that feeds nobody yet, and where to send it wishes.
-    pub fn new(stream: InputStream, tasks: TaskTracker, shutdown: CancellationToken) -> (Self, mpsc::Sender<Wish>) {
+    pub fn new(stream: InputStream, shutdown: CancellationToken) -> (Self, mpsc::Sender<Wish>) {
         let (sender, wishes) = mpsc::channel(64);
         let start = Mark { sequence: Sequence(0), fingerprint: None };
-        let own = sender.clone();
-        (
-            Self { stream, modules: Vec::new(), sender: own, wishes, start, last: None, reader: None, tasks, shutdown },
-            sender,
-        )
+        let live = Self {
+            stream,
+            modules: Vec::new(),
+            sender: sender.clone(),
+            wishes,
+            start,
+            last: None,
+            reader: None,
+            catching_up: JoinSet::new(),
+            shutdown,
+        };
+        (live, sender)
     }
 
     /// Reads and routes until the host stops; an error halts the modules of this stream. Every `advance`, lanes are told
@@ -115,7 +123,11 @@ impl Live {
                     Some(Ok(Item::Message(read))) => self.route(read.message).await,
                     Some(Ok(Item::Pending(_))) => {}
                     Some(Err(error)) => return Err(error),
-                    None => return Ok(()),
+                    None => return Err(self.failed("it ended without a reason")),
+                },
+                Some(ended) = self.catching_up.join_next() => match ended {
+                    Ok(caught_up) => caught_up?,
+                    Err(panic) => return Err(self.failed(&panic.to_string())),
                 },
                 Some(wish) = self.wishes.recv() => match wish {
                     Wish::Feed(routing, ports) => {
@@ -140,6 +152,10 @@ impl Live {
         }
     }
 
+    fn failed(&self, cause: &str) -> Error {
+        Error::Failed { stream: self.stream.name().to_owned(), cause: cause.to_owned() }
+    }
+
     /// Takes a module's lanes in. While nothing is read, reading will begin where those that are near need it; else they
     /// catch up on readers of their own.
     fn feed(&mut self, routing: Arc<Routing>, ports: Vec<Port>) {
@@ -153,12 +169,13 @@ impl Live {
             self.start = near.min_by_key(|mark| mark.sequence).unwrap_or(self.start);
             self.last = None;
         }
-        let position = self.position();
+        let position = self.mark().sequence;
         let mut lanes = BTreeMap::new();
         for Port { id, inputs, at } in ports {
             let mut lane = Lane { inputs, away: None, waited: Duration::ZERO };
             if !begins || at.sequence < position {
-                self.catch_up(id.clone(), &routing, &lane, at);
+                let (routing, inputs) = (routing.clone(), lane.inputs.clone());
+                self.catch_up(Behind { id: id.clone(), routing, inputs }, at);
                 lane.away = Some(Away { from: position, passed: None });
             }
             lanes.insert(id.lane, lane);
@@ -168,22 +185,17 @@ impl Live {
 
     /// Begins to read for all modules, or goes on with the filters that they need now.
     fn read(&mut self) {
-        let at = match &self.last {
-            Some(last) => Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) },
-            None => self.start,
-        };
-        self.reader = Some(reader::spawn(self.stream.clone(), self.filters(), at));
+        self.reader = Some(reader::spawn(self.stream.clone(), self.filters(), self.mark()));
     }
 
     /// How far it has read.
-    fn position(&self) -> Sequence {
-        self.last.as_ref().map_or(self.start.sequence, |last| last.sequence)
+    fn mark(&self) -> Mark {
+        let read = |last: &Arc<Message>| Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) };
+        self.last.as_ref().map_or(self.start, read)
     }
 
-    fn catch_up(&self, id: LaneId, routing: &Arc<Routing>, lane: &Lane, after: Mark) {
-        let behind = Behind { id, routing: routing.clone(), inputs: lane.inputs.clone() };
-        let (stream, wishes, shutdown) = (self.stream.clone(), self.sender.clone(), self.shutdown.clone());
-        self.tasks.spawn(catchup::run(stream, behind, after, wishes, shutdown));
+    fn catch_up(&mut self, behind: Behind, after: Mark) {
+        self.catching_up.spawn(catchup::run(self.stream.clone(), behind, after, self.sender.clone()));
     }
 
     /// The union of the modules' filters; none, which is the whole stream, if one takes it, or if some overlap, which
@@ -251,14 +263,11 @@ impl Live {
     /// Has a lane catch up on a reader of its own, from the input at `sequence` on.
     fn send_away(&mut self, at: usize, number: u16, sequence: Sequence) {
         let after = Mark { sequence: Sequence(sequence.0.saturating_sub(1)), fingerprint: None };
-        let Some(module) = self.modules.get(at) else { return };
-        if let Some(lane) = module.lanes.get(&number) {
-            let id = LaneId { module: module.routing.module.clone(), lane: number };
-            self.catch_up(id, &module.routing, lane, after);
-        }
-        if let Some(lane) = self.lane_mut(at, number) {
-            lane.away = Some(Away { from: sequence, passed: Some(sequence) });
-        }
+        let Some(module) = self.modules.get_mut(at) else { return };
+        let Some(lane) = module.lanes.get_mut(&number) else { return };
+        lane.away = Some(Away { from: sequence, passed: Some(sequence) });
+        let (routing, inputs) = (module.routing.clone(), lane.inputs.clone());
+        self.catch_up(Behind { id: LaneId { module: routing.module.clone(), lane: number }, routing, inputs }, after);
     }
 
     fn take_back(&mut self, Attach { id, covered, all, answer }: Attach) {
@@ -271,8 +280,10 @@ impl Live {
 
     /// Tells the lanes how far the reader is, so that those without inputs advance too.
     fn tell_position(&mut self) {
-        let Some(last) = &self.last else { return };
-        let mark = Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) };
+        let mark = self.mark();
+        if mark.fingerprint.is_none() {
+            return;
+        }
         for module in &mut self.modules {
             for lane in module.lanes.values_mut() {
                 lane.waited = Duration::ZERO;

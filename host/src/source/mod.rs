@@ -50,6 +50,8 @@ pub enum Error {
          and written again. Restore it; or give the module a new name to begin with this one"
     )]
     Differs { stream: String, covered: Sequence },
+    #[error("a reader of stream {stream} failed: {cause}")]
+    Failed { stream: String, cause: String },
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }

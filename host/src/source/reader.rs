@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::{Error, InputStream, headers_of};
 use crate::event::{Mark, Message, Sequence};
+use crate::failpoint;
 use crate::policy::backoff;
 
 /// A message, and how many more stand behind it.
@@ -127,6 +128,7 @@ impl Reader {
                     return;
                 }
             };
+            failpoint::reach("reader", self.stream.name());
             expected += 1;
             self.tries = 0;
             self.last = Some(read.message.clone());
@@ -155,7 +157,11 @@ impl Error {
     fn is_passing(&self) -> bool {
         match self {
             Self::Api { .. } | Self::Unreadable(_) => true,
-            Self::Retention { .. } | Self::Recreated { .. } | Self::EndsBelow { .. } | Self::Differs { .. } => false,
+            Self::Retention { .. }
+            | Self::Recreated { .. }
+            | Self::EndsBelow { .. }
+            | Self::Differs { .. }
+            | Self::Failed { .. } => false,
         }
     }
 }
