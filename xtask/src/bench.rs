@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: Pelton beside a native pipeline that does the same work.
+//! `cargo xtask bench`: Pelton beside a native pipeline that does the same work, and its limits beside none.
 
 use anyhow::Result;
 
@@ -8,13 +8,26 @@ use crate::{
     tools,
 };
 
+/// What is measured.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Bench {
+    /// Inputs a second, beside a native pipeline that does the same work
+    Throughput,
+    /// What it costs to enforce limits, beside wasmtime without any
+    Limits,
+}
+
 /// Builds, then runs the bench with `args`, in the profile that everything else uses.
-pub fn run(args: &[String]) -> Result<()> {
+pub fn run(which: Bench, args: &[String]) -> Result<()> {
+    let name = match which {
+        Bench::Throughput => "throughput",
+        Bench::Limits => "limits",
+    };
     tools::install()?;
     build::wasm(PLUGINS)?;
     build::wasm(GUESTS)?;
     let mut bench = cargo();
-    bench.args(["bench", "--profile", "dev", "--workspace", "--bench", "throughput", "--"]);
+    bench.args(["bench", "--profile", "dev", "--workspace", "--bench", name, "--"]);
     bench.args(args).envs(build::environment()?);
     step("bench", &mut bench)
 }

@@ -41,8 +41,11 @@ enum Verb {
     Deny,
     /// Run every check that must pass: format, lints, builds, tests
     Ci,
-    /// Compare Pelton with a native pipeline that does the same work
+    /// Measure Pelton beside what does the same without it
     Bench {
+        /// What to measure
+        #[arg(value_enum, default_value = "throughput")]
+        which: bench::Bench,
         /// Passed on to the bench
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -71,7 +74,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Test { args } => test::run(&args, &[]),
         Verb::Deny => deny::run(),
         Verb::Ci => ci::run(),
-        Verb::Bench { args } => bench::run(&args),
+        Verb::Bench { which, args } => bench::run(which, &args),
         Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Languages => languages::build(),
         Verb::Setup => tools::install(),
