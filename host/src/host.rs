@@ -5,6 +5,7 @@ mod connect;
 mod error;
 mod lanes;
 mod prepare;
+mod swap;
 
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     let commit = CommitTask::new(committer, app.publisher.clone(), app.reader.clone(), app.subjects.clone());
     let committing = tokio::spawn(commit.run(received));
 
-    let mut host = Host::new(app, connections.clone(), bounds, config.stream.advance, requests, &shutdown);
+    let mut host =
+        Host::new(app, connections.clone(), bounds, config.stream.advance, requests, config.file.clone(), &shutdown);
     host.start(loaded).await?;
     info!(app = %config.app, "running");
 

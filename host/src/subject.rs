@@ -178,6 +178,11 @@ impl Subjects {
         format!("pelton-control.{}.replay.{module}.{lane}", self.app)
     }
 
+    /// Where a running host is asked to run another plugin in `module`. No stream stores it.
+    pub fn swap(&self, module: &str) -> String {
+        format!("pelton-control.{}.swap.{module}", self.app)
+    }
+
     /// The record of `module`.
     pub fn module(&self, module: &Name) -> String {
         format!("pelton.{}.module.{module}", self.app)

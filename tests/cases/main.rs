@@ -30,4 +30,5 @@ mod retail;
 mod sizes;
 mod stock_clients;
 mod stopping;
+mod swap;
 mod two_hosts;

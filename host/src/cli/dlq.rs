@@ -186,7 +186,7 @@ async fn replay_one(reading: &Reading, letter: Letter) -> anyhow::Result<Outcome
     let who = who();
     let mut tries = 1;
     loop {
-        let answer = control::replay(&reading.connections.read, &reading.subjects, &letter, &who).await?;
+        let answer = control::replay::replay(&reading.connections.read, &reading.subjects, &letter, &who).await?;
         if !matches!(answer, Answer::Again { .. }) || tries == TRIES {
             return Ok(Outcome { letter, answer });
         }

@@ -1,11 +1,17 @@
 //! `pelton module`: modules as the app stream knows them.
 
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::output::{print, table};
 use super::{Common, who};
 use crate::commit::record::State;
+use crate::control;
+use crate::control::swap::{Answer, Wish};
+use crate::lane::version::Outcome;
 use crate::query::ModuleState;
 use crate::subject::Name;
 
@@ -30,6 +36,19 @@ pub enum Verb {
         #[command(flatten)]
         common: Common,
     },
+    /// Run another plugin in a module, from its next input on; if it fails on that one, the old one returns
+    Swap {
+        /// The module
+        name: Name,
+        /// The plugin, a file that the host can read; without it, what the config file names now
+        #[arg(long)]
+        plugin: Option<PathBuf>,
+        /// Let it stay whatever its first input does
+        #[arg(long)]
+        untried: bool,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Show a module and its lanes
     Show {
         /// The module
@@ -48,6 +67,7 @@ impl Verb {
             }
             Self::Pause { name, common } => set(&name, true, &common).await,
             Self::Resume { name, common } => set(&name, false, &common).await,
+            Self::Swap { name, plugin, untried, common } => swap(&name, plugin, untried, &common).await,
             Self::Show { name, common } => {
                 let reading = common.read().await?;
                 print(reading.output, &reading.query.module(&name).await?, show)
@@ -71,6 +91,43 @@ async fn set(name: &Name, paused: bool, common: &Common) -> anyhow::Result<()> {
         let was = if set.changed { "is" } else { "was already" };
         format!("module {} {was} {}", set.module, set.state)
     })
+}
+
+async fn swap(name: &Name, plugin: Option<PathBuf>, untried: bool, common: &Common) -> anyhow::Result<()> {
+    let config = common.load()?;
+    let configured = config.modules.iter().find(|module| module.name == *name);
+    let configured = configured.and_then(|module| module.plugin.canonicalize().ok());
+    let reading = common.read().await?;
+    let plugin =
+        plugin.map(|plugin| plugin.canonicalize().with_context(|| plugin.display().to_string())).transpose()?;
+    let is_other = plugin.is_some() && plugin != configured;
+    let wish = Wish { plugin, untried, who: who() };
+    let answer = control::swap::swap(&reading.connections.read, &reading.subjects, name, &wish).await?;
+    print(reading.output, &answer, |answer| swapped(name, answer, is_other))?;
+    match answer {
+        Answer::Refused { .. } | Answer::Decided { outcome: Outcome::Returns { .. }, .. } => {
+            bail!("module {:?} runs the plugin that it ran before", name.as_str())
+        }
+        Answer::Decided { .. } | Answer::Next { .. } | Answer::Same { .. } => Ok(()),
+    }
+}
+
+fn swapped(name: &Name, answer: &Answer, is_other: bool) -> String {
+    let until = if is_other { "\nThe config names another file: change it, or the next start goes back" } else { "" };
+    match answer {
+        Answer::Decided { plugin, outcome: Outcome::Stays { lane, sequence }, .. } => {
+            format!("module {name} runs {}, since input {sequence} of lane {lane}{until}", digest(plugin))
+        }
+        Answer::Decided { was, outcome: Outcome::Returns { lane, sequence, cause }, .. } => {
+            let (was, kind) = (digest(was), cause.kind);
+            format!("input {sequence} of lane {lane} failed, {kind:?}: {}\n{was} returned and did it", cause.message)
+        }
+        Answer::Next { plugin, .. } => {
+            format!("module {name} runs {} from its next input on{until}", digest(plugin))
+        }
+        Answer::Same { plugin } => format!("module {name} runs {} already", digest(plugin)),
+        Answer::Refused { reason } => format!("refused: {reason}"),
+    }
 }
 
 fn list(modules: &[ModuleState]) -> String {

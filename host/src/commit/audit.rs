@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use crate::effects::Outgoing;
 use crate::event::{Sequence, rfc3339};
+use crate::lane::version::Outcome;
 use crate::subject::{Name, Subjects};
 
 /// One entry, as JSON in the app stream.
@@ -32,6 +33,18 @@ pub enum Act {
     Resume {
         /// The module.
         module: Name,
+    },
+    /// A module's plugin was swapped, or the old one returned.
+    Swap {
+        /// The module.
+        module: Name,
+        /// The digest of the plugin before.
+        was: String,
+        /// The digest of the one that was to take its place.
+        plugin: String,
+        /// Which of them stays, and what decided it; none if the new one was not to be tried.
+        #[serde(flatten)]
+        outcome: Option<Outcome>,
     },
     /// A dead letter's input was run again, with effects.
     Replay(Letter),

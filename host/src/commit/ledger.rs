@@ -125,6 +125,16 @@ impl Ledger {
         self.write(&[record, audit::message(&self.subjects, who, act, now)]).await.map(|_| true)
     }
 
+    /// Notes that a module runs `plugin` from now on, by what `who` did. Gives where its record stands then.
+    pub async fn swap(&self, module: &Name, plugin: String, act: Act, who: &str) -> Result<Sequence, Error> {
+        let Some(Stored { value, revision }) = self.record(module).await? else {
+            return Err(Error::Unknown(module.to_string()));
+        };
+        let record = replacing(&self.subjects.module(module).into(), json(&Record { plugin, ..value }), revision);
+        let entry = audit::message(&self.subjects, who, act, OffsetDateTime::now_utc());
+        self.write(&[entry, record]).await
+    }
+
     /// Throws a dead letter away, as `who` says. False if there is none.
     pub async fn discard(&self, letter: Letter, who: &str, now: OffsetDateTime) -> Result<bool, Error> {
         let subject = self.subjects.dead_letter(&letter.module, letter.lane, letter.sequence.0);

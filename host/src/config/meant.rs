@@ -30,8 +30,9 @@ impl Finding {
     }
 }
 
-/// What `file`, which stands in `folder`, means.
-pub fn meant(file: File, folder: &Path) -> Result<Config, Finding> {
+/// What `file`, which stands at `path`, means.
+pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
+    let folder = path.parent().unwrap_or(Path::new(""));
     let File { app, nats, stream, retention, modules } = file;
     let mut owners = BTreeMap::new();
     for (name, module) in &modules {
@@ -50,6 +51,7 @@ pub fn meant(file: File, folder: &Path) -> Result<Config, Finding> {
     let context = Context { folder, subjects: Subjects::new(&app), emitted, retention };
     let modules = modules.into_iter().map(|(name, table)| context.module(name, table.into_inner()));
     Ok(Config {
+        file: path.to_owned(),
         nats: nats_of(nats, folder),
         stream: stream_of(stream)?,
         modules: modules.collect::<Result<_, _>>()?,

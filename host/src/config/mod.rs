@@ -24,6 +24,8 @@ use crate::subject::Name;
 /// The config of one app.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file.
+    pub file: PathBuf,
     /// The app.
     pub app: Name,
     /// How to reach NATS.

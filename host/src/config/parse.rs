@@ -43,8 +43,7 @@ pub fn load(path: &Path) -> Result<Config, Error> {
 pub fn parse(text: &str, path: &Path) -> Result<Config, Error> {
     let file: File = toml::from_str(text)
         .map_err(|error| bad(text, path, &Finding::new(error.span().unwrap_or(0..0), error.message())))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    meant(file, folder).map_err(|finding| bad(text, path, &finding))
+    meant(file, path).map_err(|finding| bad(text, path, &finding))
 }
 
 fn bad(text: &str, path: &Path, Finding { at, message }: &Finding) -> Error {

@@ -1,6 +1,7 @@
 //! The modules of a host at work: their lanes and readers are started, watched, stopped and started again.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use super::prepare::{Deployed, Loaded, deploy};
+use super::swap::Swaps;
 use super::{App, Connections, Error};
 use crate::commit::LaneId;
 use crate::commit::checkpoint::{Checkpoint, Stored};
@@ -38,22 +40,23 @@ const ORDERS: usize = 64;
 
 /// What runs.
 pub struct Host {
-    app: App,
+    pub(super) app: App,
     connections: Connections,
     bounds: Bounds,
     advance: Duration,
     memory: Memory,
     requests: mpsc::Sender<Request>,
     /// Ends all reading.
-    stop: CancellationToken,
-    modules: BTreeMap<Name, Slot>,
+    pub(super) stop: CancellationToken,
+    pub(super) modules: BTreeMap<Name, Slot>,
     lanes: JoinSet<End>,
     lane_of: HashMap<Id, LaneId>,
     /// The live reader of each input stream.
     streams: BTreeMap<String, mpsc::Sender<Wish>>,
     readers: JoinSet<Result<(), source::Error>>,
     stream_of: HashMap<Id, String>,
-    tasks: TaskTracker,
+    pub(super) tasks: TaskTracker,
+    pub(super) swaps: Swaps,
 }
 
 /// What each lane may hold in memory, in bytes.
@@ -74,8 +77,8 @@ impl Memory {
 }
 
 /// A module and what it is doing.
-struct Slot {
-    loaded: Loaded,
+pub(super) struct Slot {
+    pub(super) loaded: Loaded,
     phase: Phase,
     /// The input stream that it reads.
     stream: String,
@@ -84,7 +87,7 @@ struct Slot {
     /// Its lanes that run.
     lanes: usize,
     /// Where its record stands that this host wrote last: older ones are no news.
-    record: Sequence,
+    pub(super) record: Sequence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -105,6 +108,7 @@ impl Host {
         bounds: Bounds,
         advance: Duration,
         requests: mpsc::Sender<Request>,
+        config: PathBuf,
         shutdown: &CancellationToken,
     ) -> Self {
         Self {
@@ -122,6 +126,7 @@ impl Host {
             readers: JoinSet::new(),
             stream_of: HashMap::new(),
             tasks: TaskTracker::new(),
+            swaps: Swaps::new(config),
         }
     }
 
@@ -201,7 +206,13 @@ impl Host {
         self.lane_of.insert(running.id(), id.clone());
         let (client, subjects, reader) = (&self.connections.read, &self.app.subjects, &self.app.reader);
         let (routing, stream) = (module.routing.clone(), module.stream.clone());
-        match control::serve(client, subjects, reader, control::Lane { id: id.clone(), routing, stream, orders }).await
+        match control::replay::serve(
+            client,
+            subjects,
+            reader,
+            control::replay::Lane { id: id.clone(), routing, stream, orders },
+        )
+        .await
         {
             Ok(serving) => drop(self.tasks.spawn(serving)),
             Err(error) => warn!(lane = %id, %error, "dead letters of this lane cannot be replayed"),
@@ -243,17 +254,21 @@ impl Host {
     pub async fn wait(mut self, shutdown: &CancellationToken) -> Result<(), Error> {
         let mut witness = tokio::time::interval(WITNESS);
         let mut records = self.watch().await;
+        let mut orders = self.swap_orders().await;
         let mut lost = false;
         while !(self.lanes.is_empty() && (shutdown.is_cancelled() || !self.may_start_again())) {
             tokio::select! {
                 Some(ended) = self.lanes.join_next_with_id() => lost |= self.lane_ended(ended).await,
                 Some(ended) = self.readers.join_next_with_id() => self.reader_ended(ended).await,
                 Some(changed) = next_record(&mut records) => self.record_changed(&changed).await,
+                Some(order) = orders.recv() => self.load_other(order),
+                Some(step) = self.swaps.next() => self.swap(step).await,
                 _ = witness.tick() => self.witness().await,
                 () = shutdown.cancelled(), if self.lanes.is_empty() => {}
             }
         }
         self.stop.cancel();
+        drop(orders);
         // A reader that failed ended its lanes: its reason is to be told.
         while let Some(ended) = self.readers.join_next_with_id().await {
             self.reader_ended(ended).await;
@@ -279,6 +294,16 @@ impl Host {
                 None
             }
         }
+    }
+
+    /// What operators ask for of modules' plugins from now on.
+    async fn swap_orders(&self) -> mpsc::Receiver<control::swap::Order> {
+        let (orders, received) = mpsc::channel(ORDERS);
+        match control::swap::serve(&self.connections.read, &self.app.subjects, orders).await {
+            Ok(serving) => drop(self.tasks.spawn(serving)),
+            Err(error) => warn!(%error, "plugins cannot be swapped"),
+        }
+        received
     }
 
     /// True if the lane was lost to another host.

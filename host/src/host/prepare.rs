@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{App, Connections, Error};
@@ -16,8 +17,9 @@ use crate::commit::{app_stream, witness::Witness};
 use crate::config::{Config, Module};
 use crate::effects::{Bounds, Origin};
 use crate::event::{Mark, Sequence};
-use crate::guest::{Engines, Plugin, Setting};
+use crate::guest::{Engine, Engines, Plugin, Setting};
 use crate::lane::runner::Job;
+use crate::lane::version::Version;
 use crate::policy::breaker::Breaker;
 use crate::policy::{Rules, backoff};
 use crate::source::{InputStream, Routing};
@@ -27,10 +29,19 @@ use crate::subject::Subjects;
 pub struct Loaded {
     /// The module.
     pub module: Module,
-    /// Its plugin.
-    pub plugin: Plugin,
+    /// Its plugin, as its lanes see it.
+    pub versions: watch::Sender<Version>,
+    /// What its plugins are compiled for.
+    pub engine: Engine,
     /// Whether its instances are kept between slices.
     pub keeps_instances: bool,
+}
+
+impl Loaded {
+    /// The plugin that is known to work.
+    pub fn plugin(&self) -> Plugin {
+        self.versions.borrow().known_to_work().clone()
+    }
 }
 
 /// A module that is ready to run.
@@ -90,13 +101,14 @@ pub fn load(config: &Config) -> Result<Vec<Loaded>, Error> {
         let failed = |cause| Error::Plugin { module: module.name.to_string(), cause };
         let engine = engines.with_stack(module.limits.stack)?;
         let plugin = Plugin::load(&engine, &module.plugin, module.digest.as_deref()).map_err(failed)?;
-        loaded.push(Loaded { module: module.clone(), plugin, keeps_instances: true });
+        let (versions, _) = watch::channel(Version::proven(plugin));
+        loaded.push(Loaded { module: module.clone(), versions, engine, keeps_instances: true });
     }
     Ok(loaded)
 }
 
 fn job(app: &App, loaded: &Loaded, stream: &InputStream, bounds: Bounds) -> Job {
-    let Loaded { module, plugin, keeps_instances } = loaded;
+    let Loaded { module, versions, keeps_instances, .. } = loaded;
     let origin = Origin {
         subjects: app.subjects.clone(),
         app: app.name.clone(),
@@ -105,7 +117,7 @@ fn job(app: &App, loaded: &Loaded, stream: &InputStream, bounds: Bounds) -> Job 
         created: stream.created(),
     };
     Job {
-        plugin: plugin.clone(),
+        versions: versions.subscribe(),
         setting: Setting::of(module),
         grants: Arc::new(module.grants.clone()),
         bounds: bounds.within(module.limits.effects, module.limits.effects_bytes),
@@ -140,7 +152,7 @@ pub async fn deploy(
         }
         None => None,
     };
-    let Loaded { plugin, .. } = loaded;
+    let plugin = loaded.plugin();
     info!(module = %module.name, plugin = plugin.digest, role = ?plugin.role, lanes = taken.lanes.len(), "module ready");
     Ok(Some(Deployed {
         routing: Arc::new(Routing::of(module)),
@@ -158,8 +170,8 @@ pub async fn deploy(
 
 /// Takes all lanes of a module over. True with a module that is new.
 async fn take_over(app: &App, loaded: &Loaded, stream: &InputStream) -> Result<(Taken, bool), Error> {
-    let Loaded { module, plugin, .. } = loaded;
-    let now = Record::of(module, &plugin.digest);
+    let module = &loaded.module;
+    let now = Record::of(module, &loaded.plugin().digest);
     let mut tries = 1;
     loop {
         let failed = |cause| Error::SetUp { module: module.name.to_string(), cause };

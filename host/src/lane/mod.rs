@@ -9,6 +9,7 @@ pub mod queue;
 pub mod replay;
 pub mod runner;
 pub mod task;
+pub mod version;
 pub mod views;
 
 use std::collections::VecDeque;

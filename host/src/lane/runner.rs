@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
+use super::version::{Trial, Version};
 use super::views::Views;
 use super::{GivenUp, Ran, Slice};
 use crate::commit::{Covers, Done};
@@ -14,8 +17,8 @@ use crate::policy::{Failed, Failure};
 /// What a lane's runner works with; the same for all lanes of a module.
 #[derive(Clone)]
 pub struct Job {
-    /// The plugin.
-    pub plugin: Plugin,
+    /// The plugin that the module runs now.
+    pub versions: watch::Receiver<Version>,
     /// What its instances run with.
     pub setting: Setting,
     /// What it may write.
@@ -35,6 +38,8 @@ pub struct Job {
 pub struct Runner {
     job: Job,
     lane: u16,
+    /// The plugin that ran last, or runs.
+    plugin: Plugin,
     /// Where the lane's views are between inputs; none while one runs.
     idle: Option<Idle>,
 }
@@ -62,7 +67,8 @@ const SERVES: usize = 256;
 impl Runner {
     /// A runner for `lane`, whose guest reads `views`.
     pub fn new(job: Job, lane: u16, views: Views) -> Self {
-        Self { job, lane, idle: Some(Idle::Views(views)) }
+        let plugin = job.versions.borrow().next().clone();
+        Self { job, lane, plugin, idle: Some(Idle::Views(views)) }
     }
 
     /// Runs the inputs of `slice` in order, up to the first that fails.
@@ -76,7 +82,7 @@ impl Runner {
             let condemned = slice.condemned.as_ref().filter(|(sequence, _)| *sequence == input.sequence());
             let step = match condemned {
                 Some((_, reason)) => Err(Failure::Refused(reason.clone()).into()),
-                None => self.one(input),
+                None => self.next(input),
             };
             match step {
                 Ok(step) => steps.push(step),
@@ -100,6 +106,33 @@ impl Runner {
             views.forget();
             Idle::Views(views)
         });
+    }
+
+    /// Runs one input on the plugin that is to run it. If that one is on trial and fails, the old one does it.
+    fn next(&mut self, input: &Arc<Delivery>) -> Result<Done, Failed> {
+        self.follow();
+        let step = self.one(input);
+        let Some(trial) = self.trial() else { return step };
+        trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
+        match step {
+            Err(_) if self.follow() => self.one(input),
+            step => step,
+        }
+    }
+
+    /// The trial of the plugin that ran last, while it is open.
+    fn trial(&self) -> Option<Trial> {
+        let version = self.job.versions.borrow();
+        version.trial.clone().filter(|trial| trial.is_open() && version.plugin.digest == self.plugin.digest)
+    }
+
+    /// Goes over to the plugin that the module runs now; false if it is the same.
+    fn follow(&mut self) -> bool {
+        let other = |next: &Plugin| (next.digest != self.plugin.digest).then(|| next.clone());
+        let Some(next) = other(self.job.versions.borrow().next()) else { return false };
+        self.plugin = next;
+        self.idle = self.idle.take().map(|idle| Idle::Views(idle.into_views()));
+        true
     }
 
     /// Runs one input, on the instance of the one before if that may serve more.
@@ -127,7 +160,7 @@ impl Runner {
             Idle::Instance(instance, served) if served < serves => return Ok((instance, served)),
             other => other.into_views(),
         };
-        self.job.plugin.instantiate(&self.job.setting, views).map(|instance| (instance, 0)).map_err(|stopped| {
+        self.plugin.instantiate(&self.job.setting, views).map(|instance| (instance, 0)).map_err(|stopped| {
             let (failure, views) = *stopped;
             self.idle = Some(Idle::Views(views));
             failure.into()
@@ -158,7 +191,7 @@ impl Runner {
 
     /// The step that keeps an input as a dead letter.
     pub fn dead_letter(&self, given_up: GivenUp) -> Done {
-        let by = By { origin: &self.job.origin, lane: self.lane, plugin: &self.job.plugin.digest };
+        let by = By { origin: &self.job.origin, lane: self.lane, plugin: &self.plugin.digest };
         let input = given_up.input.clone();
         let letter = dlq::message(by, given_up, &self.job.bounds);
         Done { own: vec![letter], ..Done::nothing(Covers::Input(input)) }

@@ -27,18 +27,26 @@ fn inspect(file: &Path, cache: &Path) -> Result<Output> {
     Ok(command.arg("inspect").arg(file).args(["-o", "json"]).env("PELTON_CACHE_DIR", cache).output()?)
 }
 
-/// Checks that no verb takes the plugin in `name`, and that each says why in all these words.
-fn is_refused(app: &App, name: &str, parts: &[&str]) -> Result<()> {
+/// Checks that no verb takes the plugin in `name`, nor does the host of the app `running`, and that each says why in all
+/// these words.
+fn is_refused(app: &App, running: Option<&App>, name: &str, parts: &[&str]) -> Result<()> {
     app.configure(&with(name, ""))?;
-    for verb in ["validate", "run", "inspect"] {
-        let output = match verb {
-            "inspect" => inspect(&app.folder().join(name), &app.folder().join("cache"))?,
-            verb => app.pelton(&[verb])?,
+    let file = app.folder().join(name);
+    for verb in ["validate", "run", "inspect", "module swap"] {
+        let output = match (verb, running) {
+            ("inspect", _) => inspect(&file, &app.folder().join("cache"))?,
+            ("module swap", None) => continue,
+            ("module swap", Some(running)) => {
+                let file = file.to_str().context("no text")?;
+                running.pelton(&["module", "swap", "probe", "--plugin", file])?
+            }
+            (verb, _) => app.pelton(&[verb])?,
         };
         let said = said(&output);
         ensure!(verb == "inspect" || output.status.code() == Some(1), "{verb} {name}: {:?} {said}", output.status);
         ensure!(!said.contains("panicked"), "{verb} {name}: {said}");
-        for part in parts.iter().chain([&name]) {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        for part in parts.iter().chain([&file]) {
             ensure!(said.contains(part), "{verb} {name}: no {part:?} in {said}");
         }
     }
@@ -59,6 +67,8 @@ fn exporting(names: &[&str]) -> Result<Vec<u8>> {
     let exports: String = names.iter().map(|name| format!("(export \"{name}\" (instance $none))")).collect();
     Ok(wat::parse_str(format!("(component (instance $none) {exports})"))?)
 }
+
+const EMIT: &str = r#"[{"emit":{}}]"#;
 
 /// A module whose only function holds `depth` blocks, one in the other.
 fn nested(depth: usize) -> Vec<u8> {
@@ -89,8 +99,12 @@ fn leb128(mut number: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_plugin_or_too_much_does_not_load_and_the_reason_is_said() -> Result<()> {
+async fn what_is_no_plugin_or_too_much_does_not_load_and_a_running_one_keeps_serving() -> Result<()> {
     let app = App::with_input("").await?;
+    let running = App::with_input(&probe::module("lanes = 2")).await?;
+    let _host = running.host()?;
+    running.covered("probe", 2, running.publish("in.a", EMIT).await?).await?;
+    let before = running.pelton_json(&["module", "show", "probe"])?["plugin"].to_string();
     let probe = fs::read(plugins()?.join("probe.wasm"))?;
     let two_versions = ["pelton:plugin/handler@0.1.0", "pelton:plugin/handler@0.2.0"];
     let files: [(&str, Vec<u8>, &[&str]); 18] = [
@@ -138,16 +152,21 @@ async fn what_is_no_plugin_or_too_much_does_not_load_and_the_reason_is_said() ->
     ];
     for (name, bytes, parts) in &files {
         fs::write(app.folder().join(name), bytes)?;
-        is_refused(&app, name, parts)?;
+        is_refused(&app, Some(&running), name, parts)?;
     }
     File::create(app.folder().join("huge.wasm"))?.set_len((64 << 20) + 1)?;
-    is_refused(&app, "huge.wasm", &["larger than 64 MiB"])?;
+    is_refused(&app, Some(&running), "huge.wasm", &["larger than 64 MiB"])?;
     fs::create_dir(app.folder().join("folder.wasm"))?;
-    is_refused(&app, "folder.wasm", &["no regular file"])?;
+    is_refused(&app, Some(&running), "folder.wasm", &["no regular file"])?;
     // Whoever opened it would wait for somebody to write to it.
     ensure!(Command::new("mkfifo").arg(app.folder().join("pipe.wasm")).status()?.success());
-    is_refused(&app, "pipe.wasm", &["no regular file"])?;
-    is_refused(&app, "../../../../../../dev/zero", &["no regular file"])
+    is_refused(&app, Some(&running), "pipe.wasm", &["no regular file"])?;
+    is_refused(&app, Some(&running), "../../../../../../dev/zero", &["no regular file"])?;
+
+    running.covered("probe", 2, running.publish("in.b", EMIT).await?).await?;
+    assert_eq!(probe::causes(&running).await?, [1, 2]);
+    assert_eq!(running.pelton_json(&["module", "show", "probe"])?["plugin"].to_string(), before);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +183,7 @@ async fn machine_code_is_no_plugin_even_if_this_very_host_made_it() -> Result<()
     ensure!(bytes[32..].starts_with(b"\x7FELF"), "that is no machine code");
     for (name, bytes) in [("kept.cwasm", &bytes[..]), ("bare.cwasm", &bytes[32..])] {
         fs::write(app.folder().join(name), bytes)?;
-        is_refused(&app, name, &["not a WebAssembly"])?;
+        is_refused(&app, None, name, &["not a WebAssembly"])?;
     }
     Ok(())
 }

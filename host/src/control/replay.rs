@@ -1,15 +1,15 @@
-//! What operators ask of a running host, over NATS: to replay dead letters in the lane that owns them.
+//! Asks a host to replay dead letters, in the lane that owns them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, Request, client::RequestErrorKind};
+use async_nats::Client;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
 
+use super::Error;
 use crate::commit::LaneId;
 use crate::commit::audit::{self, Act, Letter};
 use crate::commit::read::{Reader, is_deletion};
@@ -29,29 +29,12 @@ struct Replay {
     who: String,
 }
 
-/// Why nothing came of a request.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it")]
-pub enum Error {
-    #[error("no host runs {0}: start it with `pelton run`, or resume its module")]
-    NoHost(LaneId),
-    #[error("{lane}: {cause}")]
-    Request { lane: LaneId, cause: String },
-}
-
 /// Asks the host that runs a lane to replay one of its dead letters, as `who` says.
 pub async fn replay(client: &Client, subjects: &Subjects, letter: &Letter, who: &str) -> Result<Answer, Error> {
     let lane = LaneId { module: letter.module.clone(), lane: letter.lane };
-    let failed = |cause: String| Error::Request { lane: lane.clone(), cause };
     let wish = Replay { sequence: letter.sequence, who: who.to_owned() };
-    let payload = serde_json::to_vec(&wish).map_err(|error| failed(error.to_string()))?;
-    let request = Request::new().payload(payload.into()).timeout(Some(PATIENCE + Duration::from_secs(5)));
     let subject = subjects.replay(&letter.module, letter.lane);
-    let reply = client.send_request(subject, request).await.map_err(|error| match error.kind() {
-        RequestErrorKind::NoResponders => Error::NoHost(lane.clone()),
-        _ => failed(error.to_string()),
-    })?;
-    serde_json::from_slice(&reply.payload).map_err(|error| failed(error.to_string()))
+    super::ask(client, subject, &wish, || lane.to_string(), PATIENCE + Duration::from_secs(5)).await
 }
 
 /// A lane that serves.
@@ -90,10 +73,7 @@ pub async fn serve(
                     Ok(waiting) => waited(waiting).await,
                     Err(answer) => answer,
                 };
-                let payload = serde_json::to_vec(&answer).unwrap_or_default();
-                if let Err(error) = client.publish(reply, payload.into()).await {
-                    warn!(%error, "an answer about a replay could not be sent");
-                }
+                super::answer(&client, reply, &answer).await;
             });
         }
     })

@@ -1,0 +1,194 @@
+//! Runs another plugin in a module while it runs: loads and checks it while the old one serves, has all lanes go over to
+//! it at their next input, and notes what became of that.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::lanes::Host;
+use crate::commit::audit::Act;
+use crate::config;
+use crate::control::swap::{Answer, Order, WAIT};
+use crate::guest::{Engine, Plugin};
+use crate::lane::version::{Outcome, Version};
+use crate::subject::Name;
+
+/// Swaps that wait for the host.
+const WAITING: usize = 16;
+
+/// What happens to a swap, in this order.
+pub enum Step {
+    /// The plugin was loaded, or was not.
+    Loaded(Order, Result<Plugin, String>),
+    /// An input decided.
+    Decided(Swapped, Outcome, Option<oneshot::Sender<Answer>>),
+}
+
+/// Which plugin takes the place of which.
+#[derive(Clone)]
+pub struct Swapped {
+    module: Name,
+    was: String,
+    plugin: String,
+    who: String,
+}
+
+/// Where the steps of swaps come from and go to.
+pub struct Swaps {
+    config: PathBuf,
+    steps: mpsc::Sender<Step>,
+    next: mpsc::Receiver<Step>,
+}
+
+impl Swaps {
+    /// No swaps yet. They load what the config file `config` says at that time.
+    pub fn new(config: PathBuf) -> Self {
+        let (steps, next) = mpsc::channel(WAITING);
+        Self { config, steps, next }
+    }
+
+    /// The next step.
+    pub async fn next(&mut self) -> Option<Step> {
+        self.next.recv().await
+    }
+}
+
+impl Host {
+    /// Loads a plugin that is to take a module's over.
+    pub(super) fn load_other(&self, order: Order) {
+        let Some(slot) = self.modules.get(&order.module) else {
+            return refuse(order.answer, format!("this host runs no module {:?}", order.module.as_str()));
+        };
+        let (engine, config, steps) = (slot.loaded.engine.clone(), self.swaps.config.clone(), self.swaps.steps.clone());
+        self.tasks.spawn(async move {
+            let (module, wish) = (order.module.clone(), order.wish.plugin.clone());
+            let loading = tokio::task::spawn_blocking(move || load(&engine, &config, &module, wish));
+            let loaded = loading.await.unwrap_or_else(|panic| Err(panic.to_string()));
+            // A host that stops has no use for it.
+            steps.send(Step::Loaded(order, loaded)).await.ok();
+        });
+    }
+
+    /// Does the next step of a swap.
+    pub(super) async fn swap(&mut self, step: Step) {
+        match step {
+            Step::Loaded(order, Ok(plugin)) => self.go_over(order, plugin).await,
+            Step::Loaded(order, Err(reason)) => {
+                warn!(module = %order.module, reason, "the plugin is not swapped");
+                refuse(order.answer, reason);
+            }
+            Step::Decided(swapped, outcome, answer) => self.decided(swapped, outcome, answer).await,
+        }
+    }
+
+    /// Has a module's lanes run `plugin` from their next input on.
+    async fn go_over(&mut self, Order { module, wish, answer }: Order, plugin: Plugin) {
+        let Some(slot) = self.modules.get(&module) else { return };
+        let versions = &slot.loaded.versions;
+        let (before, next) = (slot.loaded.plugin(), versions.borrow().next().digest.clone());
+        if plugin.role != before.role {
+            return refuse(answer, format!("it is a {:?}, and the module runs a {:?}", plugin.role, before.role));
+        }
+        if plugin.digest == next {
+            return reply(answer, Answer::Same { plugin: next });
+        }
+        let swapped = Swapped { module, was: before.digest.clone(), plugin: plugin.digest.clone(), who: wish.who };
+        info!(module = %swapped.module, was = swapped.was, plugin = swapped.plugin, "the module goes over to another plugin");
+        if wish.untried {
+            versions.send_replace(Version::proven(plugin));
+            self.note(&swapped, None).await;
+            return reply(answer, Answer::Next { was: swapped.was, plugin: swapped.plugin });
+        }
+        let (version, told) = Version::on_trial(plugin, before);
+        versions.send_replace(version);
+        self.tasks.spawn(watch(swapped, told, answer, self.swaps.steps.clone(), self.stop.clone()));
+    }
+
+    /// An input decided whether the new plugin stays.
+    async fn decided(&mut self, swapped: Swapped, outcome: Outcome, answer: Option<oneshot::Sender<Answer>>) {
+        let Some(slot) = self.modules.get(&swapped.module) else { return };
+        let known = slot.loaded.plugin();
+        slot.loaded.versions.send_replace(Version::proven(known));
+        match &outcome {
+            Outcome::Stays { lane, sequence } => {
+                info!(module = %swapped.module, plugin = swapped.plugin, lane, %sequence, "the plugin is swapped");
+            }
+            Outcome::Returns { lane, sequence, cause } => {
+                let cause: String = cause.message.chars().take(200).collect();
+                warn!(module = %swapped.module, plugin = swapped.was, lane, %sequence, cause, "the old plugin returns");
+            }
+        }
+        self.note(&swapped, Some(&outcome)).await;
+        if let Some(answer) = answer {
+            reply(answer, Answer::Decided { was: swapped.was, plugin: swapped.plugin, outcome });
+        }
+    }
+
+    /// Keeps what became of a swap, in the module's record and in the audit.
+    async fn note(&mut self, swapped: &Swapped, outcome: Option<&Outcome>) {
+        let Swapped { module, was, plugin, who } = swapped.clone();
+        let runs = if matches!(outcome, Some(Outcome::Returns { .. })) { &was } else { &plugin }.clone();
+        let act = Act::Swap { module, was, plugin, outcome: outcome.cloned() };
+        match self.app.ledger.swap(&swapped.module, runs, act, &who).await {
+            Ok(record) => {
+                if let Some(slot) = self.modules.get_mut(&swapped.module) {
+                    slot.record = record;
+                }
+            }
+            Err(error) => warn!(module = %swapped.module, %error, "the swap could not be noted in the module's record"),
+        }
+    }
+}
+
+/// Waits until an input decides about a plugin. Whoever asked is answered sooner if that takes long.
+async fn watch(
+    swapped: Swapped,
+    mut told: watch::Receiver<Option<Outcome>>,
+    answer: oneshot::Sender<Answer>,
+    steps: mpsc::Sender<Step>,
+    stop: CancellationToken,
+) {
+    let mut answer = Some(answer);
+    let waiting = tokio::time::sleep(WAIT);
+    tokio::pin!(waiting);
+    let outcome = loop {
+        tokio::select! {
+            outcome = outcome_of(&mut told) => break outcome,
+            () = &mut waiting, if answer.is_some() => {
+                let Swapped { was, plugin, .. } = swapped.clone();
+                if let Some(answer) = answer.take() {
+                    reply(answer, Answer::Next { was, plugin });
+                }
+            }
+            () = stop.cancelled() => return,
+        }
+    };
+    // Without one, another swap took its place.
+    if let Some(outcome) = outcome {
+        steps.send(Step::Decided(swapped, outcome, answer)).await.ok();
+    }
+}
+
+async fn outcome_of(told: &mut watch::Receiver<Option<Outcome>>) -> Option<Outcome> {
+    told.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
+}
+
+/// The plugin at `path`, or else the one that the config file names for `module` now.
+fn load(engine: &Engine, config: &Path, module: &Name, path: Option<PathBuf>) -> Result<Plugin, String> {
+    let found = config::load(config).map_err(|error| error.to_string())?;
+    let found = found.modules.into_iter().find(|found| found.name == *module);
+    let found = found.ok_or_else(|| format!("{} has no module {:?} any more", config.display(), module.as_str()))?;
+    let path = path.unwrap_or(found.plugin);
+    Plugin::load(engine, &path, found.digest.as_deref()).map_err(|error| error.to_string())
+}
+
+fn refuse(answer: oneshot::Sender<Answer>, reason: String) {
+    reply(answer, Answer::Refused { reason });
+}
+
+fn reply(answer: oneshot::Sender<Answer>, said: Answer) {
+    // Whoever asked may have gone.
+    answer.send(said).ok();
+}
