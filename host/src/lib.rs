@@ -6,6 +6,7 @@
 //! [`source`] → [`event`] + [`cloudevents`] → [`route`] → [`lane`] → [`guest`] → [`effects`] → [`commit`] → the app
 //! stream. [`host`] wires them together.
 
+pub mod cases;
 pub mod cli;
 pub mod cloudevents;
 pub mod commit;

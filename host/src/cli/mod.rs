@@ -6,6 +6,7 @@ mod module;
 mod output;
 mod publish;
 mod run;
+mod test;
 mod validate;
 mod view;
 
@@ -40,6 +41,8 @@ enum Verb {
     Run(run::Run),
     /// Check config and plugins, without NATS
     Validate(validate::Validate),
+    /// Run the cases of plugins, without NATS
+    Test(test::Test),
     /// Show what a plugin is and what it needs, without NATS
     Inspect(inspect::Inspect),
     /// List, show, pause or resume modules
@@ -112,6 +115,7 @@ pub async fn main(cli: Cli) -> ExitCode {
     let done = match cli.verb {
         Verb::Run(run) => run.main().await,
         Verb::Validate(validate) => validate.main(),
+        Verb::Test(test) => test.main(),
         Verb::Inspect(inspect) => inspect.main(),
         Verb::Module(module) => module.main().await,
         Verb::View(view) => view.main().await,
