@@ -47,10 +47,16 @@ pub fn read(folder: &Path) -> Result<Vec<File>, Error> {
 
 impl File {
     fn read(path: PathBuf) -> Result<Self, Error> {
-        let unreadable = |cause: String| Error::Unreadable(format!("{}: {cause}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
+        let text = std::fs::read_to_string(&path);
+        let text = text.map_err(|error| Error::Unreadable(format!("{}: {error}", path.display())))?;
+        Self::parse(path, text)
+    }
+
+    /// The cases in `text`, the content of the file at `path`.
+    pub fn parse(path: PathBuf, text: String) -> Result<Self, Error> {
         let cases = format::parse(&text, &path).map_err(Error::Unreadable)?;
-        let places = places::of(&text).map_err(|error| unreadable(error.to_string()))?;
+        let places = places::of(&text);
+        let places = places.map_err(|error| Error::Unreadable(format!("{}: {error}", path.display())))?;
         Ok(Self { cases: cases.into_iter().zip(places).collect(), path, text })
     }
 

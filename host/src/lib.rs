@@ -18,6 +18,7 @@ pub mod event;
 pub mod guest;
 pub mod host;
 pub mod lane;
+pub mod lint;
 pub mod policy;
 pub mod query;
 pub mod route;
