@@ -24,7 +24,9 @@ pub enum Error {
     Unreadable(String),
     #[error("cannot write {path}: {cause}")]
     Unwritable { path: PathBuf, cause: std::io::Error },
-    #[error("{path} belongs to no module: the app has several, so put it into {folder}/MODULE")]
+    #[error(
+        "{path} belongs to no module: an app's cases are in {folder} if it has one module, else each in {folder}/MODULE"
+    )]
     Ambiguous { path: PathBuf, folder: PathBuf },
 }
 
@@ -95,6 +97,8 @@ pub struct Tested {
     pub passed: bool,
     /// How long it took.
     pub seconds: f64,
+    /// How many answers it expects.
+    pub expected: usize,
     /// Its steps, up to the first that failed.
     pub steps: Vec<Answered>,
 }

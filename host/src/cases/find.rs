@@ -12,18 +12,10 @@ const FOLDER: &str = "cases";
 pub fn folders<'a>(config: &'a Config, path: &Path) -> Result<Vec<(&'a Module, Option<PathBuf>)>, Error> {
     let folder = path.parent().unwrap_or(Path::new("")).join(FOLDER);
     let of_all = if folder.is_dir() { pelton_cases::files(&folder).map_err(Error::Unreadable)? } else { Vec::new() };
-    let mut found = Vec::new();
-    for module in &config.modules {
-        let own = folder.join(module.name.as_str());
-        let folder = match (own.is_dir(), of_all.first(), config.modules.len()) {
-            (true, _, _) => Some(own),
-            (false, Some(_), 1) => Some(folder.clone()),
-            (false, Some(path), _) => {
-                return Err(Error::Ambiguous { path: path.clone(), folder });
-            }
-            (false, None, _) => None,
-        };
-        found.push((module, folder));
+    let own = |module: &Module| Some(folder.join(module.name.as_str())).filter(|own| own.is_dir());
+    match (config.modules.as_slice(), of_all.first()) {
+        ([module], Some(_)) if own(module).is_none() => Ok(vec![(module, Some(folder))]),
+        (_, Some(path)) => Err(Error::Ambiguous { path: path.clone(), folder }),
+        (modules, None) => Ok(modules.iter().map(|module| (module, own(module))).collect()),
     }
-    Ok(found)
 }

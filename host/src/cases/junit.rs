@@ -72,10 +72,24 @@ mod tests {
             diff: Some("- emit a/b\n+ reject: <x> & \u{1b}\"\n".into()),
             log: vec!["a line".into()],
         }];
-        let failed =
-            Tested { file: "cases/a.json".into(), line: 7, name: "<a>".into(), passed: false, seconds: 0.5, steps };
-        let passed =
-            Tested { name: "b".into(), passed: true, steps: vec![], file: "a.json".into(), line: 1, seconds: 0.0 };
+        let failed = Tested {
+            file: "cases/a.json".into(),
+            line: 7,
+            name: "<a>".into(),
+            passed: false,
+            seconds: 0.5,
+            expected: 1,
+            steps,
+        };
+        let passed = Tested {
+            name: "b".into(),
+            passed: true,
+            steps: vec![],
+            file: "a.json".into(),
+            line: 1,
+            seconds: 0.0,
+            expected: 0,
+        };
         assert_eq!(
             junit([("m", &[failed, passed][..])]),
             r#"<?xml version="1.0" encoding="UTF-8"?>

@@ -58,7 +58,15 @@ impl Stand {
         };
         let passed = steps.iter().all(|step| step.diff.is_none());
         let seconds = start.elapsed().as_secs_f64();
-        Tested { file: case.file.clone(), line: place.line, name: case.name.clone(), passed, seconds, steps }
+        Tested {
+            file: case.file.clone(),
+            line: place.line,
+            name: case.name.clone(),
+            passed,
+            seconds,
+            expected: case.steps.len(),
+            steps,
+        }
     }
 
     fn steps(&mut self, case: &Case, values: &Values, through: bool) -> Vec<Answered> {

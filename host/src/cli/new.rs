@@ -185,9 +185,6 @@ impl Project<'_> {
 
     /// Refuses what cannot be built.
     fn check(&self) -> anyhow::Result<()> {
-        if (self.language, self.role) == (Language::C, Role::Projector) {
-            bail!("the C SDK makes handlers only: take --role handler, or --lang rust, js or python");
-        }
         if self.language == Language::Rust && TAKEN.contains(&self.crate_name().as_str()) {
             bail!("a crate cannot be called {:?}, which is a word of Rust's or a crate that it uses", self.name);
         }
@@ -229,6 +226,7 @@ impl Project<'_> {
             ("crate", &crate_name),
             ("plugin", &plugin),
             ("role", self.role_name()),
+            ("define", if self.role == Role::Projector { " -DPELTON_PROJECTOR" } else { "" }),
             ("language", self.language.name()),
             ("source", self.language.places().1.1),
             ("install", self.language.install()),
@@ -344,7 +342,7 @@ mod tests {
     #[test]
     fn a_project_has_no_open_names_a_readme_of_five_lines_a_config_and_cases_that_are_read() {
         let made: Vec<_> = all().filter_map(|project| Some((project.files().ok()?, project))).collect();
-        assert_eq!(made.len(), 7, "all but projectors in C");
+        assert_eq!(made.len(), 8);
         for (files, project) in made {
             let text = |path: &str| files.iter().find(|(found, _)| found == path).unwrap().1.as_str();
             for (path, text) in files.iter().filter(|(path, _)| !path.starts_with("vendor/")) {
@@ -363,7 +361,6 @@ mod tests {
         let project =
             |name, language, role| Project { name, language, role }.files().map_err(|error| error.to_string());
         for (name, language, role, why) in [
-            ("a", Language::C, Role::Projector, "handlers only"),
             ("serde", Language::Rust, Role::Handler, "serde"),
             ("match", Language::Rust, Role::Handler, "match"),
             ("wit-bindgen", Language::Rust, Role::Handler, "wit-bindgen"),

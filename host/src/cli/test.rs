@@ -144,7 +144,7 @@ fn shown(reports: &Vec<Report>, start: Instant) -> String {
     for report in reports {
         for case in report.cases.iter().filter(|case| !case.passed) {
             let Some((step, failed)) = case.failure() else { continue };
-            let at = if case.steps.len() > 1 || step > 1 { format!(" (step {step})") } else { String::new() };
+            let at = if case.expected > 1 { format!(" (step {step})") } else { String::new() };
             text += &format!("{}:{}: {}{at}\n", case.file.display(), case.line, case.name);
             let said = format!("{}{}", failed.diff.as_deref().unwrap_or_default(), failed.logged());
             text += &said.lines().map(|line| format!("    {line}\n")).collect::<String>();

@@ -43,13 +43,14 @@ pub const PYTHON_SDK: &[File] = files!("../guest-sdk":
 /// The SDK for C, under `guest-sdk`.
 pub const C_SDK: &[File] = files!("../guest-sdk":
     "c/generated/handler_plugin.c", "c/generated/handler_plugin.h", "c/generated/handler_plugin_component_type.c",
+    "c/generated/projector_plugin.c", "c/generated/projector_plugin.h", "c/generated/projector_plugin_component_type.c",
     "c/pelton.c", "c/pelton.h", "c/requirements.txt", "c/src/call.c", "c/src/effects.c", "c/src/host.c",
     "c/src/internal.h", "c/src/read.c", "c/src/scan.c", "c/src/write.c",
 );
 
 /// The templates: what stands for a name in them is between double braces.
 pub const TEMPLATES: &[File] = files!("templates":
-    "c/build.sh", "c/handler/plugin.c",
+    "c/build.sh", "c/handler/plugin.c", "c/projector/plugin.c",
     "common/README.md", "common/handler/cases.json", "common/handler/pelton.toml", "common/projector/cases.json",
     "common/projector/pelton.toml",
     "js/handler/plugin.js", "js/package.json", "js/projector/plugin.js",
@@ -69,12 +70,10 @@ mod tests {
         for entry in std::fs::read_dir(folder.join(below)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-            match folder.join(&path).is_dir() {
-                true if name == "node_modules" || name == "__pycache__" || name == "tests" => {}
-                true => files.extend(found(folder, &path)),
-                false if name.starts_with('.') => {}
-                false => files.push(path),
+            if ["node_modules", "__pycache__", "tests"].contains(&name.as_str()) || name.starts_with('.') {
+                continue;
             }
+            if folder.join(&path).is_dir() { files.extend(found(folder, &path)) } else { files.push(path) }
         }
         files
     }
