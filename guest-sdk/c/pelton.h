@@ -24,6 +24,8 @@
 //     }
 //   }
 //
+// With `-DPELTON_PROJECTOR` it is a projector, `pelton_project`, which writes views and emits nothing.
+//
 // A call that has failed stays failed: its first failure is the answer, its effects are dropped. So failures need not be
 // handed on, only be returned from. All memory that the SDK hands out lives until the end of the call.
 #ifndef PELTON_H
@@ -47,7 +49,11 @@ bool pelton_equal(pelton_text a, pelton_text b);
 typedef struct pelton_call pelton_call;
 
 // The plugin itself: called once for each event.
+#ifdef PELTON_PROJECTOR
+void pelton_project(pelton_call *call);
+#else
 void pelton_handle(pelton_call *call);
+#endif
 
 // What the plugin received. The fields are those of `event` in the WIT.
 typedef struct {
@@ -123,6 +129,7 @@ pelton_text pelton_get_raw(pelton_call *call, const char *view, pelton_text key)
 // JSON, or any bytes, being written.
 typedef struct pelton_json pelton_json;
 
+#ifndef PELTON_PROJECTOR
 // Adds an event of the CloudEvents type `kind` about the entity `key`, in `category`; what is written to the result
 // becomes its data. It is JSON unless said otherwise.
 pelton_json *pelton_emit(pelton_call *call, const char *category, const char *kind, pelton_text key);
@@ -130,6 +137,7 @@ pelton_json *pelton_emit(pelton_call *call, const char *category, const char *ki
 void pelton_set_subject(pelton_call *call, pelton_text subject);
 void pelton_set_content_type(pelton_call *call, const char *content_type);
 void pelton_add_attribute(pelton_call *call, const char *name, pelton_text value);
+#endif
 // Adds a write of `key` in `view`; what is written to the result becomes its value.
 pelton_json *pelton_put(pelton_call *call, const char *view, pelton_text key);
 // Adds a write that removes `key` from `view`.

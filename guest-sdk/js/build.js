@@ -13,6 +13,8 @@ import { rolldown } from "rolldown";
 
 const SDK = fileURLToPath(new URL("src/index.js", import.meta.url));
 const WIT = fileURLToPath(new URL("../../wit/v0.1", import.meta.url));
+/** The names that a plugin exports its role by. */
+const ROLES = ["handler", "projector"];
 /** A guest is pure: what these features import, the host does not give. */
 const NO_FEATURES = ["random", "stdio", "clocks", "http", "fetch-event"];
 
@@ -26,15 +28,17 @@ await build(positionals[0], values.output);
 
 async function build(module, output) {
   const { code, exports } = await bundle(module);
-  if (!exports.includes("handler")) {
-    throw new Error(`${module} exports no handler: add \`export const handler = handle(...)\``);
+  const roles = ROLES.filter((role) => exports.includes(role));
+  if (roles.length !== 1) {
+    const wish = "`export const handler = handle(...)` or `export const projector = project(...)`";
+    throw new Error(`${module} exports ${roles.length ? roles.join(" and ") : "no role"}: it must have one, ${wish}`);
   }
   const folder = await mkdtemp(join(tmpdir(), "pelton-"));
   try {
     const sourcePath = join(folder, "plugin.js");
     await writeFile(sourcePath, code);
     const { component } = await componentize({
-      sourcePath, witPath: WIT, worldName: "handler-plugin", disableFeatures: NO_FEATURES,
+      sourcePath, witPath: WIT, worldName: `${roles[0]}-plugin`, disableFeatures: NO_FEATURES,
     });
     await writeFile(output, component);
   } finally {

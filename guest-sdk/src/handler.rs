@@ -25,15 +25,15 @@ macro_rules! export_handler {
             use $crate::bindings::handler::exports::pelton::plugin::handler;
             use $crate::bindings::pelton::plugin::types;
 
-            struct Plugin;
+            struct PeltonExport;
 
-            impl handler::Guest for Plugin {
+            impl handler::Guest for PeltonExport {
                 fn handle(event: types::Event) -> Result<types::Effects, types::Failure> {
                     $crate::handler::call::<$handler>(event)
                 }
             }
 
-    $crate::bindings::handler::export!(Plugin with_types_in $crate::bindings::handler);
+    $crate::bindings::handler::export!(PeltonExport with_types_in $crate::bindings::handler);
         };
     };
 }

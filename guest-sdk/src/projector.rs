@@ -25,15 +25,15 @@ macro_rules! export_projector {
             use $crate::bindings::pelton::plugin::types;
             use $crate::bindings::projector::exports::pelton::plugin::projector;
 
-            struct Plugin;
+            struct PeltonExport;
 
-            impl projector::Guest for Plugin {
+            impl projector::Guest for PeltonExport {
                 fn project(event: types::Event) -> Result<Vec<types::ViewWrite>, types::Failure> {
                     $crate::projector::call::<$projector>(event)
                 }
             }
 
-    $crate::bindings::projector::export!(Plugin with_types_in $crate::bindings::projector);
+    $crate::bindings::projector::export!(PeltonExport with_types_in $crate::bindings::projector);
         };
     };
 }

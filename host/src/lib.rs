@@ -6,6 +6,7 @@
 //! [`source`] → [`event`] + [`cloudevents`] → [`route`] → [`lane`] → [`guest`] → [`effects`] → [`commit`] → the app
 //! stream. [`host`] wires them together.
 
+pub mod cases;
 pub mod cli;
 pub mod cloudevents;
 pub mod commit;
@@ -18,6 +19,7 @@ mod failpoint;
 pub mod guest;
 pub mod host;
 pub mod lane;
+pub mod lint;
 pub mod policy;
 pub mod query;
 pub mod route;

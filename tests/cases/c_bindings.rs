@@ -15,39 +15,39 @@ const HEAD: &str = "\
 // What wit-bindgen makes of wit/v0.1. Committed, so that an author needs nothing but a compiler; a test compares it with
 // the WIT, and `PELTON_GENERATE=1 cargo test -p pelton-tests --test it c_bindings` writes it anew.
 ";
-const WORLD: &str = "handler-plugin";
-const OBJECT: &str = "handler_plugin_component_type.o";
-/// What the bindings call so that a linker does not leave the component's type out.
-const LINKED: &str = "void __component_type_object_force_link_handler_plugin(void) {}";
+/// The roles that the SDK has.
+const WORLDS: [&str; 2] = ["handler-plugin", "projector-plugin"];
 
 fn folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-fn generate() -> Result<Vec<(String, String)>> {
+fn generate(world_name: &str) -> Result<Vec<(String, String)>> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(folder("wit/v0.1"))?;
-    let world = resolve.select_world(&[package], Some(WORLD))?;
+    let world = resolve.select_world(&[package], Some(world_name))?;
     let mut files = Files::default();
     wit_bindgen_c::Opts::default().build().generate(&mut resolve, world, &mut files)?;
-    let source = |(name, bytes): (&str, &[u8])| match name {
-        OBJECT => Ok((name.replace(".o", ".c"), type_as_source(bytes)?)),
-        _ => Ok((name.to_owned(), format!("{HEAD}{}", std::str::from_utf8(bytes)?))),
+    let source = |(name, bytes): (&str, &[u8])| match name.strip_suffix(".o") {
+        Some(object) => Ok((format!("{object}.c"), type_as_source(bytes, world_name)?)),
+        None => Ok((name.to_owned(), format!("{HEAD}{}", std::str::from_utf8(bytes)?))),
     };
     files.iter().map(source).collect()
 }
 
 /// The component's type, as source that puts it into the custom section that the generated object has it in: a text
 /// can be reviewed, and any compiler can read it.
-fn type_as_source(object: &[u8]) -> Result<String> {
-    let section = format!("component-type:{WORLD}");
+fn type_as_source(object: &[u8], world: &str) -> Result<String> {
+    let section = format!("component-type:{world}");
     let content = custom_section(object, &section).context("the object has no component type")?;
     let mut source = format!("{HEAD}\n__asm__(\n    \".section \\\".custom_section.{section}\\\",\\\"\\\",@\\n\"\n");
     for line in content.chunks(24) {
         let bytes: Vec<String> = line.iter().map(u8::to_string).collect();
         writeln!(source, "    \".byte {}\\n\"", bytes.join(","))?;
     }
-    write!(source, ");\n\n{LINKED}\n")?;
+    // What the bindings call so that a linker does not leave the component's type out.
+    let linked = format!("__component_type_object_force_link_{}", world.replace('-', "_"));
+    write!(source, ");\n\nvoid {linked}(void) {{}}\n")?;
     Ok(source)
 }
 
@@ -84,7 +84,8 @@ fn leb128(mut bytes: &[u8]) -> Option<(usize, &[u8])> {
 #[test]
 fn the_c_bindings_are_those_of_the_wit() -> Result<()> {
     let anew = std::env::var_os("PELTON_GENERATE").is_some();
-    for (name, source) in generate()? {
+    let generated: Vec<_> = WORLDS.into_iter().map(generate).collect::<Result<_>>()?;
+    for (name, source) in generated.concat() {
         let path = folder("guest-sdk/c/generated").join(name);
         if anew {
             fs::write(&path, &source)?;

@@ -43,17 +43,17 @@ bool pelton_reject(pelton_call *call, const char *reason) {
   return false;
 }
 
-static void retry(pelton_call *call, handler_plugin_option_u32_t wait) {
+static void retry(pelton_call *call, PELTON_WORLD(option_u32_t) wait) {
   if (pelton_failed(call)) return;
   call->failure = FAILED_RETRY;
   call->wait = wait;
 }
 
 void pelton_retry_after(pelton_call *call, uint32_t milliseconds) {
-  retry(call, (handler_plugin_option_u32_t){true, milliseconds});
+  retry(call, (PELTON_WORLD(option_u32_t)){true, milliseconds});
 }
 
-void pelton_retry(pelton_call *call) { retry(call, (handler_plugin_option_u32_t){false, 0}); }
+void pelton_retry(pelton_call *call) { retry(call, (PELTON_WORLD(option_u32_t)){false, 0}); }
 
 void *pelton_lasting(size_t size) {
   void *memory = malloc(size > 0 ? size : 1);
@@ -62,12 +62,12 @@ void *pelton_lasting(size_t size) {
   return memory;
 }
 
-handler_plugin_string_t pelton_lasting_text(pelton_text text) {
+PELTON_WORLD(string_t) pelton_lasting_text(pelton_text text) {
   // The generated code frees what has a length, and nothing else.
-  if (text.len == 0) return (handler_plugin_string_t){NULL, 0};
+  if (text.len == 0) return (PELTON_WORLD(string_t)){NULL, 0};
   uint8_t *copy = pelton_lasting(text.len);
   memcpy(copy, text.at, text.len);
-  return (handler_plugin_string_t){copy, text.len};
+  return (PELTON_WORLD(string_t)){copy, text.len};
 }
 
 void *pelton_alloc(pelton_call *call, size_t size) {
@@ -85,9 +85,9 @@ static void free_blocks(pelton_call *call) {
   }
 }
 
-static pelton_text text(handler_plugin_string_t string) { return (pelton_text){(const char *)string.ptr, string.len}; }
+static pelton_text text(PELTON_WORLD(string_t) string) { return (pelton_text){(const char *)string.ptr, string.len}; }
 
-static pelton_text text_or_none(handler_plugin_option_string_t string) {
+static pelton_text text_or_none(PELTON_WORLD(option_string_t) string) {
   return string.is_some ? text(string.val) : (pelton_text){NULL, 0};
 }
 
@@ -97,7 +97,7 @@ static uint64_t digits(pelton_text text) {
   return number;
 }
 
-static pelton_event read_event(const exports_pelton_plugin_handler_event_t *event) {
+static pelton_event read_event(const pelton_plugin_types_event_t *event) {
   return (pelton_event){
       .id = text(event->id),
       .source = text(event->source),
@@ -114,32 +114,53 @@ static pelton_event read_event(const exports_pelton_plugin_handler_event_t *even
   };
 }
 
-static void fail(const pelton_call *call, exports_pelton_plugin_handler_failure_t *failure) {
+static void fail(const pelton_call *call, pelton_plugin_types_failure_t *failure) {
   if (call->failure == FAILED_RETRY) {
     failure->tag = PELTON_PLUGIN_TYPES_FAILURE_RETRY;
     failure->val.retry = call->wait;
   } else {
     failure->tag = PELTON_PLUGIN_TYPES_FAILURE_REJECT;
-    failure->val.reject = (handler_plugin_string_t){(uint8_t *)call->reason.at, call->reason.len};
+    failure->val.reject = (PELTON_WORLD(string_t)){(uint8_t *)call->reason.at, call->reason.len};
   }
 }
 
-// What the host calls.
-bool exports_pelton_plugin_handler_handle(exports_pelton_plugin_handler_event_t *event,
-                                          exports_pelton_plugin_handler_effects_t *effects,
-                                          exports_pelton_plugin_handler_failure_t *failure) {
+// Runs the plugin on an event, and takes that over; false if it failed.
+static bool run(pelton_plugin_types_event_t *event, pelton_plugin_types_effects_t *effects,
+                pelton_plugin_types_failure_t *failure) {
   pelton_call call = {.event = read_event(event), .raw = event};
+#ifdef PELTON_PROJECTOR
+  pelton_project(&call);
+#else
   pelton_handle(&call);
+#endif
   bool succeeded = !pelton_failed(&call);
-  exports_pelton_plugin_handler_effects_t done = {0};
+  pelton_plugin_types_effects_t done = {0};
   pelton_hand_over(&call, &done);
   if (succeeded) {
     *effects = done;
   } else {
-    exports_pelton_plugin_handler_effects_free(&done);
+    pelton_plugin_types_effects_free(&done);
     fail(&call, failure);
   }
   free_blocks(&call);
-  exports_pelton_plugin_handler_event_free(event);
+  pelton_plugin_types_event_free(event);
   return succeeded;
 }
+
+// What the host calls.
+#ifdef PELTON_PROJECTOR
+bool exports_pelton_plugin_projector_project(pelton_plugin_types_event_t *event,
+                                             exports_pelton_plugin_projector_list_view_write_t *writes,
+                                             pelton_plugin_types_failure_t *failure) {
+  pelton_plugin_types_effects_t effects;
+  if (!run(event, &effects, failure)) return false;
+  // A projector adds no events, so the writes are all that there is.
+  *writes = (exports_pelton_plugin_projector_list_view_write_t){effects.writes.ptr, effects.writes.len};
+  return true;
+}
+#else
+bool exports_pelton_plugin_handler_handle(pelton_plugin_types_event_t *event, pelton_plugin_types_effects_t *effects,
+                                          pelton_plugin_types_failure_t *failure) {
+  return run(event, effects, failure);
+}
+#endif

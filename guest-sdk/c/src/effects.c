@@ -5,6 +5,8 @@
 
 #include "internal.h"
 
+#ifndef PELTON_PROJECTOR
+
 pelton_json *pelton_emit(pelton_call *call, const char *category, const char *kind, pelton_text key) {
   pelton_emission *emission = pelton_alloc(call, sizeof *emission);
   memset(emission, 0, sizeof *emission);
@@ -21,15 +23,15 @@ pelton_json *pelton_emit(pelton_call *call, const char *category, const char *ki
 
 void pelton_set_subject(pelton_call *call, pelton_text subject) {
   if (call->last_event == NULL) return;
-  handler_plugin_option_string_t *set = &call->last_event->event.subject;
-  handler_plugin_option_string_free(set);
-  *set = (handler_plugin_option_string_t){subject.at != NULL, pelton_lasting_text(subject)};
+  PELTON_WORLD(option_string_t) *set = &call->last_event->event.subject;
+  PELTON_WORLD(option_string_free)(set);
+  *set = (PELTON_WORLD(option_string_t)){subject.at != NULL, pelton_lasting_text(subject)};
 }
 
 void pelton_set_content_type(pelton_call *call, const char *content_type) {
   if (call->last_event == NULL) return;
-  handler_plugin_string_t *set = &call->last_event->event.content_type;
-  handler_plugin_string_free(set);
+  PELTON_WORLD(string_t) *set = &call->last_event->event.content_type;
+  PELTON_WORLD(string_free)(set);
   *set = pelton_lasting_text(pelton_text_of(content_type));
 }
 
@@ -41,10 +43,12 @@ void pelton_add_attribute(pelton_call *call, const char *name, pelton_text value
     memcpy(grown, list->ptr, list->len * sizeof *grown);
     free(list->ptr);
   }
-  handler_plugin_string_t its_name = pelton_lasting_text(pelton_text_of(name));
+  PELTON_WORLD(string_t) its_name = pelton_lasting_text(pelton_text_of(name));
   grown[list->len] = (pelton_plugin_types_attribute_t){its_name, pelton_lasting_text(value)};
   *list = (pelton_plugin_types_list_attribute_t){grown, list->len + 1};
 }
+
+#endif
 
 static pelton_writing *add_write(pelton_call *call, const char *view, pelton_text key) {
   pelton_writing *writing = pelton_alloc(call, sizeof *writing);
@@ -67,8 +71,8 @@ void pelton_delete(pelton_call *call, const char *view, pelton_text key) {
   add_write(call, view, key)->write.change.tag = PELTON_PLUGIN_TYPES_CHANGE_DELETE;
 }
 
-static handler_plugin_list_u8_t bytes(const pelton_json *json) {
-  return (handler_plugin_list_u8_t){(uint8_t *)json->at, json->len};
+static PELTON_WORLD(list_u8_t) bytes(const pelton_json *json) {
+  return (PELTON_WORLD(list_u8_t)){(uint8_t *)json->at, json->len};
 }
 
 static void hand_over_events(const pelton_call *call, pelton_plugin_types_list_emitted_t *list) {
@@ -91,7 +95,7 @@ static void hand_over_writes(const pelton_call *call, pelton_plugin_types_list_v
   }
 }
 
-void pelton_hand_over(pelton_call *call, exports_pelton_plugin_handler_effects_t *effects) {
+void pelton_hand_over(pelton_call *call, pelton_plugin_types_effects_t *effects) {
   hand_over_events(call, &effects->events);
   hand_over_writes(call, &effects->writes);
 }

@@ -6,7 +6,7 @@
 #include "internal.h"
 
 // The generated functions take pointers to strings that they only read.
-static handler_plugin_string_t lent(pelton_text text) { return (handler_plugin_string_t){(uint8_t *)text.at, text.len}; }
+static PELTON_WORLD(string_t) lent(pelton_text text) { return (PELTON_WORLD(string_t)){(uint8_t *)text.at, text.len}; }
 
 // Copies what the host gave into the call's memory, so that it goes with the call.
 static pelton_text keep(pelton_call *call, const uint8_t *at, size_t len) {
@@ -16,11 +16,11 @@ static pelton_text keep(pelton_call *call, const uint8_t *at, size_t len) {
 }
 
 pelton_text pelton_get_raw(pelton_call *call, const char *view, pelton_text key) {
-  handler_plugin_string_t view_name = lent(pelton_text_of(view)), view_key = lent(key);
-  handler_plugin_list_u8_t found;
+  PELTON_WORLD(string_t) view_name = lent(pelton_text_of(view)), view_key = lent(key);
+  PELTON_WORLD(list_u8_t) found;
   if (!pelton_plugin_views_get(&view_name, &view_key, &found)) return (pelton_text){NULL, 0};
   pelton_text value = keep(call, found.ptr, found.len);
-  handler_plugin_list_u8_free(&found);
+  PELTON_WORLD(list_u8_free)(&found);
   return value;
 }
 
@@ -38,15 +38,15 @@ bool pelton_get(pelton_call *call, const char *view, pelton_text key, pelton_rea
 }
 
 pelton_text pelton_config(pelton_call *call, const char *name) {
-  handler_plugin_string_t setting = lent(pelton_text_of(name)), found;
+  PELTON_WORLD(string_t) setting = lent(pelton_text_of(name)), found;
   if (!pelton_plugin_config_get(&setting, &found)) return (pelton_text){NULL, 0};
   pelton_text value = keep(call, found.ptr, found.len);
-  handler_plugin_string_free(&found);
+  PELTON_WORLD(string_free)(&found);
   return value;
 }
 
 void pelton_log(pelton_level level, const char *message) {
-  handler_plugin_string_t line = lent(pelton_text_of(message));
+  PELTON_WORLD(string_t) line = lent(pelton_text_of(message));
   pelton_plugin_log_log((pelton_plugin_log_level_t)level, &line);
 }
 

@@ -2,8 +2,16 @@
 #ifndef PELTON_INTERNAL_H
 #define PELTON_INTERNAL_H
 
-#include "../generated/handler_plugin.h"
 #include "../pelton.h"
+
+// The two roles differ in what is exported, and in the names that the generated code has for the rest.
+#ifdef PELTON_PROJECTOR
+#include "../generated/projector_plugin.h"
+#define PELTON_WORLD(name) projector_plugin_##name
+#else
+#include "../generated/handler_plugin.h"
+#define PELTON_WORLD(name) handler_plugin_##name
+#endif
 
 typedef enum { FAILED_NOT, FAILED_REJECT, FAILED_RETRY } pelton_failure;
 
@@ -37,10 +45,10 @@ typedef struct pelton_block {
 
 struct pelton_call {
   pelton_event event;
-  const exports_pelton_plugin_handler_event_t *raw;
+  const pelton_plugin_types_event_t *raw;
   pelton_failure failure;
   pelton_json reason;
-  handler_plugin_option_u32_t wait;
+  PELTON_WORLD(option_u32_t) wait;
   const pelton_place *place;
   pelton_emission *first_event, *last_event;
   pelton_writing *first_write, *last_write;
@@ -49,9 +57,9 @@ struct pelton_call {
 
 // Memory that the host takes over with the answer, and frees by the generated code. Never NULL.
 void *pelton_lasting(size_t size);
-handler_plugin_string_t pelton_lasting_text(pelton_text text);
+PELTON_WORLD(string_t) pelton_lasting_text(pelton_text text);
 // Moves the effects of a call into its answer.
-void pelton_hand_over(pelton_call *call, exports_pelton_plugin_handler_effects_t *effects);
+void pelton_hand_over(pelton_call *call, pelton_plugin_types_effects_t *effects);
 // Has `reader` read a whole document, as the content of `place`.
 bool pelton_read_document(pelton_call *call, pelton_text document, pelton_text place, pelton_reader *read, void *into);
 

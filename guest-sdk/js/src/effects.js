@@ -1,4 +1,4 @@
-// What a handler returns: events to publish and view writes.
+// What a plugin returns: events to publish and view writes.
 
 import { bytes } from "./json.js";
 
@@ -33,6 +33,16 @@ export function effects(list = []) {
     if (effect instanceof Emitted) result.events.push(effect.event);
     else if (effect instanceof Write) result.writes.push(effect.write);
     else throw new TypeError("a handler returns a list of what emit(), put() and delete() give");
+  }
+  return result;
+}
+
+/** The view writes as the host wants them, of what a projector returned. */
+export function writes(list = []) {
+  const result = [];
+  for (const write of list) {
+    if (!(write instanceof Write)) throw new TypeError("a projector returns a list of what put() and delete() give");
+    result.push(write.write);
   }
   return result;
 }

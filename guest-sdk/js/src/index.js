@@ -20,5 +20,6 @@ export { emit } from "./effects.js";
 export { Reject, Retry } from "./failure.js";
 export { handle } from "./handler.js";
 export { config, log, random } from "./host.js";
+export { project } from "./projector.js";
 export { any, boolean, int64, integer, list, number, object, optional, raw, string } from "./readers.js";
 export { View } from "./view.js";

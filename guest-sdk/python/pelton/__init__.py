@@ -24,8 +24,10 @@ is a complete one, which counts the orders of each customer and announces each t
 from . import log
 from .effects import emit
 from .failure import Reject, Retry
-from .handler import Event, handler
+from .handler import handler
 from .host import config, random
+from .projector import projector
+from .role import Event
 from .view import View
 
-__all__ = ["Event", "Reject", "Retry", "View", "config", "emit", "handler", "log", "random"]
+__all__ = ["Event", "Reject", "Retry", "View", "config", "emit", "handler", "log", "projector", "random"]

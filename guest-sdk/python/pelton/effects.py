@@ -1,4 +1,4 @@
-"""What a handler returns: events to publish and view writes."""
+"""What a plugin returns: events to publish and view writes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,4 +36,14 @@ def effects(parts: Iterable[Emitted | ViewWrite] | None) -> Effects:
             result.writes.append(part)
         else:
             raise TypeError(f"a handler returns what emit(), put() and delete() give, not {part!r}")
+    return result
+
+
+def writes(parts: Iterable[ViewWrite] | None) -> list[ViewWrite]:
+    """The view writes as the host wants them, of what a projector returned or yielded."""
+    result = []
+    for part in parts or ():
+        if not isinstance(part, ViewWrite):
+            raise TypeError(f"a projector returns what put() and delete() give, not {part!r}")
+        result.append(part)
     return result

@@ -1,41 +1,12 @@
-"""The role `handler`: from the event that the host sends to the effects that it commits."""
+"""The role `handler`: answers an event with events and view writes."""
 
-from dataclasses import dataclass
-from typing import Any, Callable, Generic, TypeVar, get_args, get_type_hints
+from collections.abc import Callable
+from typing import Any
 
-from componentize_py_types import Err
 from wit_world.imports import types
 
-from . import log
 from .effects import effects
-from .failure import Reject, Retry
-from .json_text import parse
-from .read import Reader, at, reader
-
-P = TypeVar("P")
-
-
-@dataclass
-class Event(Generic[P]):
-    """What a handler gets. The fields are those of the WIT's `event`, whose bytes are the payload here, read as `P`."""
-
-    id: str
-    source: str
-    kind: str
-    subject: str | None
-    key: str
-    stream: str
-    sequence: int
-    time: str
-    content_type: str
-    correlation: str
-    causation: str | None
-    attributes: list[types.Attribute]
-    payload: P
-
-    def attribute(self, name: str) -> str | None:
-        """The value of the first attribute of that name, or None."""
-        return next((found.value for found in self.attributes if found.name == name), None)
+from .role import Event, calls
 
 
 def handler(run: Callable[[Event], Any]) -> Callable[[Event], Any]:
@@ -44,39 +15,12 @@ def handler(run: Callable[[Event], Any]) -> Callable[[Event], Any]:
     `P` is what payloads are read as, or `bytes`; what does not fit is rejected before `run` sees it. `run` returns the
     effects as a list, yields them, or returns nothing.
     """
-    payload = _payload(run)
+    call = calls(run, effects)
 
     class Handler:
         def handle(self, event: types.Event) -> types.Effects:
-            try:
-                return effects(run(_event(event, payload)))
-            except Reject as error:
-                raise Err(types.Failure_Reject(str(error))) from None
-            except Retry as error:
-                raise Err(types.Failure_Retry(error.milliseconds)) from None
-            except Exception as error:
-                log.error(f"{type(error).__name__}: {error}")
-                raise
+            return call(event)
 
     # Where the bindings look for it.
     run.__globals__["Handler"] = Handler
     return run
-
-
-def _payload(run: Callable) -> Reader:
-    """What turns an event's bytes into the payload that `run` asks for."""
-    hints = [hint for name, hint in get_type_hints(run).items() if name != "return"]
-    arguments = get_args(hints[0]) if hints else ()
-    if not arguments:
-        raise TypeError(f"{run.__name__} must say what its payload is: annotate its argument as Event[...]")
-    if arguments[0] is bytes:
-        return lambda data: data
-    read = reader(arguments[0])
-    return lambda data: at("payload", read, parse("payload", data))
-
-
-def _event(event: types.Event, payload: Reader) -> Event:
-    values = vars(event).copy()
-    data = values.pop("data")
-    values["sequence"] = int(event.sequence)
-    return Event(**values, payload=payload(data))

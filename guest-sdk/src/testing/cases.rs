@@ -1,12 +1,9 @@
 //! Runs a folder of cases natively.
 
 use std::path::Path;
-use std::time::Duration;
 
-use super::case::{self, Case, Then, When};
-use super::outcome::Wanted;
-use super::{Expected, Role, Sample, delete, event, event_raw, given, put, to_json};
-use crate::Emitted;
+use super::case::{self, Answer, Case, When};
+use super::{Role, Sample, event, event_raw, given};
 
 /// Runs all cases in `folder`, which is relative to the package's own, on the plugin `P`. What fails is shown with the
 /// case's name. Their format is described at [`case`].
@@ -35,7 +32,8 @@ pub fn cases<P: Role<R>, R>(folder: impl AsRef<Path>) {
 }
 
 fn run<P: Role<R>, R>(case: Case) -> Result<(), String> {
-    let Case { name, given: before, steps } = case;
+    let name = case.to_string();
+    let Case { given: before, steps, .. } = case;
     let mut state = given::<P>();
     for (view, values) in before.views {
         state = values.into_iter().fold(state, |state, (key, value)| state.view(&view, &key, &value));
@@ -45,25 +43,9 @@ fn run<P: Role<R>, R>(case: Case) -> Result<(), String> {
     for (step, number) in steps.into_iter().zip(1..) {
         let at = if several { format!(" (step {number})") } else { String::new() };
         let outcome = state.when(step.when.into());
-        state = outcome.meets(step.then.into()).map_err(|message| format!("{name}{at}: {message}"))?;
+        state = outcome.meets(&Answer::from(&step.then)).map_err(|message| format!("{name}{at}: {message}"))?;
     }
     Ok(())
-}
-
-impl From<Then> for Wanted {
-    fn from(then: Then) -> Self {
-        match then {
-            Then::Effects { events, writes } => {
-                let events = events.into_iter().map(Into::into);
-                Self::Effects(events.chain(writes.into_iter().map(Into::into)).collect())
-            }
-            Then::Reject(reason) => Self::Rejection(reason),
-            Then::Retry(retry) => {
-                let wait = retry.milliseconds.map(|wait| Duration::from_millis(wait.into()));
-                Self::Retry(wait)
-            }
-        }
-    }
 }
 
 impl From<When> for Sample {
@@ -88,28 +70,5 @@ impl From<When> for Sample {
             sample = sample.sequence(sequence);
         }
         when.attributes.iter().fold(sample, |sample, (name, value)| sample.attribute(name, value))
-    }
-}
-
-impl From<case::Event> for Expected {
-    fn from(event: case::Event) -> Self {
-        let content_type = event.content_type.as_deref().unwrap_or("application/json");
-        let mut emitted = Emitted::raw(&event.category, &event.kind, content_type, to_json(&event.data));
-        if let Some(key) = event.key {
-            emitted = emitted.key(key);
-        }
-        if let Some(subject) = event.subject {
-            emitted = emitted.subject(subject);
-        }
-        event.attributes.into_iter().fold(emitted, |emitted, (name, value)| emitted.attribute(name, value)).into()
-    }
-}
-
-impl From<case::Write> for Expected {
-    fn from(write: case::Write) -> Self {
-        match write.value {
-            Some(value) => put(&write.view, &write.key, &value),
-            None => delete(&write.view, &write.key),
-        }
     }
 }

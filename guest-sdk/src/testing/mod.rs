@@ -28,20 +28,18 @@
 //!
 //! Tests that hold for plugins in any language are better data: [`cases`] runs a folder of them.
 
-pub mod case;
 mod cases;
-mod diff;
 mod expected;
 mod given;
 pub(crate) mod host;
 mod outcome;
-mod render;
 mod sample;
 
 pub use cases::cases;
 pub use expected::{Expected, delete, emit, put};
 pub use given::{AsHandler, AsProjector, Given, Role, given};
 pub use outcome::Outcome;
+pub use pelton_cases as case;
 pub use sample::{Sample, event, event_raw};
 
 /// A value of a test as JSON.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::case::defaults;
 use super::to_json;
 use crate::Attribute;
 use crate::bindings::pelton::plugin::types;
@@ -14,16 +15,16 @@ pub fn event<P: Serialize + ?Sized>(payload: &P) -> Sample {
 /// An event with these bytes as its payload, for example damaged ones.
 pub fn event_raw(payload: impl Into<Vec<u8>>) -> Sample {
     Sample(types::Event {
-        id: "test-1".into(),
-        source: "test".into(),
-        kind: "test".into(),
+        id: defaults::ID.into(),
+        source: defaults::SOURCE.into(),
+        kind: defaults::KIND.into(),
         subject: None,
-        key: "key".into(),
-        stream: "TEST".into(),
-        sequence: "1".into(),
-        time: "2026-01-01T00:00:00Z".into(),
-        content_type: "application/json".into(),
-        correlation: "test-1".into(),
+        key: defaults::KEY.into(),
+        stream: defaults::STREAM.into(),
+        sequence: defaults::SEQUENCE.to_string(),
+        time: defaults::TIME.into(),
+        content_type: defaults::CONTENT_TYPE.into(),
+        correlation: defaults::ID.into(),
         causation: None,
         attributes: Vec::new(),
         data: payload.into(),

@@ -1,11 +1,17 @@
 //! The command line: a file for each verb.
 
+mod completion;
 mod dlq;
 mod inspect;
+mod lint;
+mod man;
 mod module;
+mod new;
 mod output;
 mod publish;
 mod run;
+mod schema;
+mod test;
 mod validate;
 mod view;
 
@@ -40,6 +46,12 @@ enum Verb {
     Run(run::Run),
     /// Check config and plugins, without NATS
     Validate(validate::Validate),
+    /// Make a project with a plugin that builds and passes its tests
+    New(new::New),
+    /// Run the cases of plugins, without NATS
+    Test(test::Test),
+    /// Find what is odd in config, plugins and cases, without NATS
+    Lint(lint::Lint),
     /// Show what a plugin is and what it needs, without NATS
     Inspect(inspect::Inspect),
     /// List, show, pause or resume modules
@@ -53,6 +65,13 @@ enum Verb {
     Dlq(dlq::Verb),
     /// Publish CloudEvents to an input stream
     Publish(publish::Publish),
+    /// About the config file
+    #[command(subcommand)]
+    Config(schema::Verb),
+    /// Print what a shell completes this command line with
+    Completion(completion::Completion),
+    /// Print or write the manual pages
+    Man(man::Man),
 }
 
 /// What every verb takes.
@@ -112,11 +131,17 @@ pub async fn main(cli: Cli) -> ExitCode {
     let done = match cli.verb {
         Verb::Run(run) => run.main().await,
         Verb::Validate(validate) => validate.main(),
+        Verb::New(new) => new.main(),
+        Verb::Test(test) => test.main(),
+        Verb::Lint(lint) => lint.main(),
         Verb::Inspect(inspect) => inspect.main(),
         Verb::Module(module) => module.main().await,
         Verb::View(view) => view.main().await,
         Verb::Dlq(dlq) => dlq.main().await,
         Verb::Publish(publish) => publish.main().await,
+        Verb::Config(config) => config.main(),
+        Verb::Completion(completion) => completion.main(),
+        Verb::Man(man) => man.main(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -22,6 +22,11 @@ pub fn print<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> S
     if !shown.ends_with('\n') {
         shown.push('\n');
     }
+    write(&shown)
+}
+
+/// Prints a text that is Pelton's own, as it is.
+pub fn write(shown: &str) -> anyhow::Result<()> {
     match std::io::stdout().lock().write_all(shown.as_bytes()) {
         // Whoever reads has seen enough, as in `pelton dlq ls | head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -18,7 +18,7 @@ use crate::lane::views::Views;
 use crate::policy::{self, Failed, Failure};
 
 /// What a plugin exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Answers events with events and view writes.

@@ -58,8 +58,7 @@ impl WrittenCase {
         };
         let steps: Result<_, _> = steps.into_iter().map(|step| step.over(common)).collect();
         let steps = steps.map_err(|error| format!("case {name:?}: {error}"))?;
-        let file = file.file_name().unwrap_or_default().to_string_lossy();
-        Ok(Case { name: format!("{file}: {name}"), given, steps })
+        Ok(Case { file: file.to_owned(), name, given, steps })
     }
 }
 

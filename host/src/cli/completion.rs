@@ -1,0 +1,26 @@
+//! `pelton completion`: what a shell completes this command line with.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::Cli;
+use super::output::write;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  pelton completion bash > ~/.local/share/bash-completion/completions/pelton
+  pelton completion zsh > ~/.zfunc/_pelton
+  pelton completion fish > ~/.config/fish/completions/pelton.fish")]
+pub struct Completion {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completion {
+    pub fn main(self) -> anyhow::Result<()> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "pelton", &mut script);
+        write(&String::from_utf8_lossy(&script))
+    }
+}

@@ -1,0 +1,36 @@
+//! `pelton man`: the manual pages.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::CommandFactory;
+
+use super::Cli;
+use super::output::write;
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  pelton man | man -l -
+  pelton man ~/.local/share/man/man1    a page for each verb: man pelton-run")]
+pub struct Man {
+    /// The folder to write all pages to; without it, the first one is printed
+    folder: Option<PathBuf>,
+}
+
+impl Man {
+    pub fn main(self) -> anyhow::Result<()> {
+        match self.folder {
+            Some(folder) => {
+                let failed = || format!("cannot write manual pages to {}", folder.display());
+                std::fs::create_dir_all(&folder).with_context(failed)?;
+                clap_mangen::generate_to(Cli::command(), &folder).with_context(failed)
+            }
+            None => {
+                let mut page = Vec::new();
+                clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+                write(&String::from_utf8_lossy(&page))
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Builds the plugin.
+set -eu
+cd "$(dirname "$0")"
+componentize-py --wit-path vendor/wit/v0.1 --world {{role}}-plugin componentize plugin \
+  -p src -p vendor/pelton-sdk/python -o {{name}}.wasm
