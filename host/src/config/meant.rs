@@ -32,7 +32,7 @@ impl Finding {
 
 /// What `file`, which stands in `folder`, means.
 pub fn meant(file: File, folder: &Path) -> Result<Config, Finding> {
-    let File { app, nats, stream, retention, modules } = file;
+    let File { app, nats, stream, http, retention, modules } = file;
     let mut owners = BTreeMap::new();
     for (name, module) in &modules {
         for view in &module.as_ref().views {
@@ -52,6 +52,7 @@ pub fn meant(file: File, folder: &Path) -> Result<Config, Finding> {
     Ok(Config {
         nats: nats_of(nats, folder),
         stream: stream_of(stream)?,
+        http: http.meant(folder)?,
         modules: modules.collect::<Result<_, _>>()?,
         app,
     })

@@ -21,6 +21,7 @@ use crate::lane::runner::Job;
 use crate::policy::breaker::Breaker;
 use crate::policy::{Rules, backoff};
 use crate::source::{InputStream, Routing};
+use crate::status::Status;
 use crate::subject::Subjects;
 
 /// A module with its plugin.
@@ -79,7 +80,8 @@ pub async fn app(config: &Config, connections: &Connections) -> Result<App, Erro
     );
     let publisher = Publisher::new(connections.commit.clone());
     let ledger = Ledger::new(subjects.clone(), reader.clone(), publisher.clone());
-    Ok(App { name: config.app.clone(), subjects, reader, witness, publisher, ledger })
+    let status = Status::new(&config.modules);
+    Ok(App { name: config.app.clone(), subjects, reader, witness, publisher, ledger, status })
 }
 
 /// Loads the plugins of all modules.
@@ -112,6 +114,7 @@ fn job(app: &App, loaded: &Loaded, stream: &InputStream, bounds: Bounds) -> Job 
         origin: Arc::new(origin),
         keeps_instances: *keeps_instances,
         fresh: module.fresh,
+        metrics: app.status.measured(&module.name),
     }
 }
 
@@ -141,6 +144,8 @@ pub async fn deploy(
         None => None,
     };
     let Loaded { plugin, .. } = loaded;
+    // The breaker begins anew, closed.
+    app.status.measured(&module.name).breaker_open.set(0);
     info!(module = %module.name, plugin = plugin.digest, role = ?plugin.role, lanes = taken.lanes.len(), "module ready");
     Ok(Some(Deployed {
         routing: Arc::new(Routing::of(module)),
