@@ -256,11 +256,9 @@ async fn requests_that_never_end_and_heads_without_end_hold_nobody_up() -> Resul
     let app = App::with_input(&probe::module("")).await?;
     let host = app.host()?;
     let http = host.http().await?;
-    let huge = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(1 << 20));
-    assert!(
-        raw(&host, huge.as_bytes()).await.unwrap_or_default().starts_with("HTTP/1.1 431")
-            || http.get("/livez").await?.status == 200
-    );
+    let huge = format!("GET /livez HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(4 << 20));
+    // The host may end the connection before all of it is written.
+    assert!(!raw(&host, huge.as_bytes()).await.unwrap_or_default().contains("200 OK"));
     let (slow, _) = tokio::join!(raw(&host, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"), async {
         assert!(http.get("/livez").await.is_ok_and(|answer| answer.status == 200));
     });

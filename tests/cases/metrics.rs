@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, Host, SOON, eventually, stored};
+use pelton_tests::{App, Host, SOON, eventually};
 
 use crate::probe;
 
@@ -39,7 +39,7 @@ async fn ten_inputs_of_which_one_is_rejected_are_counted_once_each() -> Result<(
         let orders = format!(r#"[{{"emit":{{"n":2}}}},{{"write":{{"key":"k{input}","value":"x"}}}}]"#);
         app.publish(&format!("in.k{input}"), orders).await?;
     }
-    app.publish("in.bad", r#"[{"reject":"never"}]"#).await?;
+    app.publish("in.bad", r#"[{"require":"bad"}]"#).await?;
     app.publish("in.bad", r#"["trap"]"#).await?;
     app.covered("probe", 2, 10).await?;
     for (sample, expected) in [
@@ -58,7 +58,7 @@ async fn ten_inputs_of_which_one_is_rejected_are_counted_once_each() -> Result<(
         ("pelton_breaker_open{module=\"probe\"}", 0.0),
         ("pelton_inputs_waiting{module=\"probe\"}", 0.0),
         ("pelton_lag_messages{module=\"probe\"}", 0.0),
-        ("pelton_views_cached{module=\"probe\"}", 8.0),
+        ("pelton_views_cached{module=\"probe\"}", 9.0),
         ("pelton_reconnects_total{connection=\"read\"}", 0.0),
     ] {
         reads(&host, sample, expected).await?;
@@ -68,9 +68,11 @@ async fn ten_inputs_of_which_one_is_rejected_are_counted_once_each() -> Result<(
     assert!(sum("messages") >= 26.0 && sum("bytes") > 26.0 * 50.0 && sum("duration_seconds") > 0.0);
     assert_eq!(samples["pelton_commits_total{outcome=\"committed\"}"], samples["pelton_commit_messages_count"]);
 
-    app.pelton_json(&["dlq", "replay", "--all"])?;
-    assert_eq!(stored::dead_letters(&app, "probe").await?.len(), 2);
-    reads(&host, "pelton_inputs_total{module=\"probe\"}", 10.0).await?;
+    app.covered("probe", 2, app.publish("in.bad", r#"[{"write":{"key":"bad","value":"x"}}]"#).await?).await?;
+    app.pelton_json(&["dlq", "replay", "--cause", "reject"])?;
+    for (sample, expected) in [("inputs", 11.0), ("replays", 1.0)] {
+        reads(&host, &format!("pelton_{sample}_total{{module=\"probe\"}}"), expected).await?;
+    }
     assert!(host.terminate().await?.success());
     Ok(())
 }

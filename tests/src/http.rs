@@ -53,7 +53,7 @@ impl Answer {
     /// What a problem says; nothing if it is none.
     pub fn problem(&self) -> String {
         let is_problem = self.header("content-type") == "application/problem+json";
-        let detail = self.json().ok().and_then(|problem| Some(problem["detail"].as_str()?.to_owned()));
+        let detail = self.json().ok().and_then(|problem| Some(problem.get("detail")?.as_str()?.to_owned()));
         detail.filter(|_| is_problem).unwrap_or_default()
     }
 }
