@@ -1,8 +1,10 @@
 //! One host of one app: loads plugins, prepares the app stream, takes the lanes over, and runs readers, lanes and the
 //! committer until it is told to stop. Operators may pause and resume modules meanwhile.
 
+mod beside;
 mod connect;
 mod error;
+mod lag;
 mod lanes;
 mod prepare;
 mod swap;
@@ -13,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::beside::Beside;
 pub use self::connect::{Connections, connect};
 pub use self::error::Error;
 use self::lanes::Host;
@@ -24,6 +27,8 @@ use crate::commit::task::Task as CommitTask;
 use crate::commit::witness::Witness;
 use crate::config::Config;
 use crate::effects::Bounds;
+use crate::http::Server;
+use crate::status::Status;
 use crate::subject::{Name, Subjects};
 
 /// Requests that wait for the committer.
@@ -37,6 +42,10 @@ const LAST_COMMITS: Duration = Duration::from_secs(20);
 /// When nothing can run: a plugin that does not load, a server that is too old, an app stream that cannot be trusted, a
 /// module whose record forbids what the config says; and when every lane ended before `shutdown`.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+    let server = match &config.http {
+        Some(http) => Some(Server::bind(http).await?),
+        None => None,
+    };
     let connections = connect(&config.nats).await?;
     let app = prepare::app(&config, &connections).await?;
     let loaded = prepare::load(&config)?;
@@ -44,8 +53,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
 
     let (requests, received) = mpsc::channel(REQUESTS);
     let committer = Committer::new(app.subjects.clone(), bounds);
-    let commit = CommitTask::new(committer, app.publisher.clone(), app.reader.clone(), app.subjects.clone());
+    let commit =
+        CommitTask::new(committer, app.publisher.clone(), app.reader.clone(), app.subjects.clone(), app.status.clone());
     let committing = tokio::spawn(commit.run(received));
+    let beside = Beside::start(server, &config, &connections, &app.status, shutdown.child_token()).await?;
 
     let mut host =
         Host::new(app, connections.clone(), bounds, config.stream.advance, requests, config.file.clone(), &shutdown);
@@ -57,6 +68,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
         if let Err(panic) = committing.await {
             error!(%panic, "the committer failed; what it had not committed will be redone");
         }
+        beside.finish().await;
         connections.close().await;
         ended
     };
@@ -83,4 +95,5 @@ pub struct App {
     witness: Witness,
     publisher: Publisher,
     ledger: Ledger,
+    status: Status,
 }

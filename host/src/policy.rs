@@ -37,6 +37,24 @@ pub enum Failure {
     Interrupted(String),
 }
 
+impl Failure {
+    /// The kind of cause that it is.
+    pub fn kind(&self) -> CauseKind {
+        match self {
+            Self::Retry(_) => CauseKind::Retry,
+            Self::Reject(_) => CauseKind::Reject,
+            Self::Trap(_) => CauseKind::Trap,
+            Self::Limit(_) => CauseKind::Limit,
+            Self::Timeout(_) => CauseKind::Timeout,
+            Self::Violation(_) => CauseKind::Effects,
+            Self::Undecodable(Undecodable::Envelope(_)) => CauseKind::Decode,
+            Self::Undecodable(Undecodable::Key(_)) => CauseKind::Key,
+            Self::Refused(_) => CauseKind::Size,
+            Self::Interrupted(_) => CauseKind::Interrupted,
+        }
+    }
+}
+
 /// How a guest trapped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trap {
@@ -85,6 +103,24 @@ pub enum CauseKind {
     Size,
     /// It could not be run at that time. Only a replay can end so.
     Interrupted,
+}
+
+impl CauseKind {
+    /// The kind as it is written everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Retry => "retry",
+            Self::Trap => "trap",
+            Self::Limit => "limit",
+            Self::Timeout => "timeout",
+            Self::Decode => "decode",
+            Self::Key => "key",
+            Self::Effects => "effects",
+            Self::Size => "size",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// Why an input became a dead letter.
@@ -175,20 +211,18 @@ pub fn decide(failure: &Failure, sequence: Sequence, attempt: u32, rules: Rules)
 
 /// The cause that a failure leaves behind when it was tried so often.
 pub fn cause_of(failure: &Failure, attempt: u32) -> Cause {
-    match failure {
-        Failure::Retry(_) => Cause::new(CauseKind::Retry, format!("the plugin asked for another try {attempt} times")),
-        Failure::Reject(reason) => Cause::new(CauseKind::Reject, reason),
+    let message = match failure {
+        Failure::Retry(_) => format!("the plugin asked for another try {attempt} times"),
+        Failure::Reject(reason) | Failure::Limit(reason) | Failure::Interrupted(reason) => reason.clone(),
         Failure::Trap(Trap { message, backtrace }) => {
-            Cause { backtrace: backtrace.clone(), ..Cause::new(CauseKind::Trap, message) }
+            return Cause { backtrace: backtrace.clone(), ..Cause::new(failure.kind(), message) };
         }
-        Failure::Limit(limit) => Cause::new(CauseKind::Limit, limit),
-        Failure::Timeout(deadline) => Cause::new(CauseKind::Timeout, format!("still running after {deadline:?}")),
-        Failure::Violation(violation) => Cause::new(CauseKind::Effects, violation.to_string()),
-        Failure::Undecodable(Undecodable::Envelope(error)) => Cause::new(CauseKind::Decode, error.to_string()),
-        Failure::Undecodable(Undecodable::Key(error)) => Cause::new(CauseKind::Key, error.to_string()),
-        Failure::Refused(reason) => Cause::new(CauseKind::Size, format!("the server refuses its effects: {reason}")),
-        Failure::Interrupted(reason) => Cause::new(CauseKind::Interrupted, reason),
-    }
+        Failure::Timeout(deadline) => format!("still running after {deadline:?}"),
+        Failure::Violation(violation) => violation.to_string(),
+        Failure::Undecodable(undecodable) => undecodable.to_string(),
+        Failure::Refused(reason) => format!("the server refuses its effects: {reason}"),
+    };
+    Cause::new(failure.kind(), message)
 }
 
 /// The pause before try `attempt + 1`: doubling, and spread by up to half, so that lanes do not retry in step. The

@@ -51,7 +51,13 @@ impl App {
 
     /// Writes another config with these modules.
     pub fn configure(&self, modules: &str) -> Result<()> {
-        let head = format!("app = \"demo\"\nnats = {{ url = \"{}\" }}\n", self.server.url());
+        self.configure_http("listen = \"127.0.0.1:0\"", modules)
+    }
+
+    /// The same, with this in the table `http`.
+    pub fn configure_http(&self, http: &str, modules: &str) -> Result<()> {
+        let url = self.server.url();
+        let head = format!("app = \"demo\"\nnats = {{ url = \"{url}\" }}\nhttp = {{ {http} }}\n");
         let folder = plugins()?;
         let modules = modules.replace("plugin = \"", &format!("plugin = \"{}/", folder.display()));
         fs::write(self.config(), head + &modules)?;

@@ -9,13 +9,15 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{locate, process::Running};
+use crate::{Http, locate, process::Running, wait::eventually};
 
 /// A running `pelton run`. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Host {
     running: Running,
     log: PathBuf,
+    /// How much of the log is older than this host.
+    older: usize,
 }
 
 impl Host {
@@ -31,16 +33,28 @@ impl Host {
             .append(true)
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
+        let older = usize::try_from(file.metadata()?.len())?;
         let mut command = Command::new(locate::binary("pelton")?);
         command.arg("run").arg("-c").arg(config).stdout(Stdio::null()).stderr(file);
         command.envs(fails.map(|place| ("PELTON_FAIL", place)));
-        Ok(Self { running: Running::spawn(command)?, log: log.to_path_buf() })
+        Ok(Self { running: Running::spawn(command)?, log: log.to_path_buf(), older })
     }
 
     /// The lines logged so far.
     pub fn log(&self) -> Result<Vec<String>> {
         let bytes = fs::read(&self.log)?;
         Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+    }
+
+    /// A client of the HTTP server that the host logs to have.
+    pub async fn http(&self) -> Result<Http> {
+        let address = eventually("the host to serve HTTP", Duration::from_secs(20), async || {
+            let log = fs::read(&self.log)?;
+            let log = String::from_utf8_lossy(log.get(self.older..).unwrap_or_default()).into_owned();
+            let line = log.lines().find(|line| line.contains("serving HTTP")).map(str::to_owned);
+            Ok(line.and_then(|line| line.split_once("address=")?.1.split_whitespace().next()?.parse().ok()))
+        });
+        Ok(Http::at(address.await?))
     }
 
     /// The process id.

@@ -4,6 +4,7 @@
 
 mod app;
 mod host;
+mod http;
 mod locate;
 mod process;
 mod server;
@@ -12,6 +13,7 @@ mod wait;
 
 pub use app::{App, LONG, SOON, logged, plugins, wasi_probe};
 pub use host::Host;
+pub use http::{Answer, Events, Http};
 pub use locate::{binary, nats_server};
 pub use process::Running;
 pub use server::Server;

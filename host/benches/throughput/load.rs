@@ -57,7 +57,7 @@ impl Load {
 
     /// The config of Pelton as `app` on the server at `url`, with plugins in `plugins`.
     pub fn config(&self, app: &str, url: &str, plugins: &Path) -> String {
-        let head = format!("app = \"{app}\"\nnats = {{ url = \"{url}\" }}\n");
+        let head = format!("app = \"{app}\"\nnats = {{ url = \"{url}\" }}\nhttp = {{ listen = \"127.0.0.1:0\" }}\n");
         let modules = self.config.replace("@PLUGINS@", &plugins.to_string_lossy());
         head + &modules.replace("@STREAM@", &self.stream(Side::Pelton)).replace("@LANES@", &self.lanes.to_string())
     }

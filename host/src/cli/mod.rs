@@ -24,7 +24,7 @@ use self::output::Format;
 use crate::commit::batch::Publisher;
 use crate::commit::ledger::Ledger;
 use crate::config::{self, Config};
-use crate::host::{Connections, connect};
+use crate::host::{self, Connections, connect};
 use crate::query::Query;
 use crate::subject::Subjects;
 use crate::telemetry::LogFormat;
@@ -156,8 +156,9 @@ fn failed(error: anyhow::Error) -> ExitCode {
             ExitCode::from(EXIT_CONFIG)
         }
         Err(error) => {
+            let is_of_config = error.downcast_ref::<host::Error>().is_some_and(host::Error::is_of_config);
             output::error(&format!("error: {error:#}\n"));
-            ExitCode::FAILURE
+            if is_of_config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::commit::batch::Outcome;
 use crate::commit::checkpoint::{Checkpoint, Stored};
-use crate::commit::{Covers, Done, LaneId, Revision};
+use crate::commit::{Covers, Done, LaneId, Revision, Tally};
 use crate::effects::{Bounds, Outgoing};
 use crate::event::Sequence;
 use crate::subject::{FIRST_GENERATION, Subjects};
@@ -120,6 +120,8 @@ pub struct Committer {
     /// Groups of lanes to be tried apart, since a batch of all of them was rejected.
     apart: Vec<Vec<LaneId>>,
     flight: Flight,
+    /// What was committed since somebody asked.
+    tallies: Vec<(LaneId, Tally)>,
 }
 
 /// How often a batch is sent unchanged without a clear answer, before it is taken to be too large.
@@ -132,7 +134,7 @@ impl Committer {
     /// A committer without lanes.
     pub fn new(subjects: Subjects, bounds: Bounds) -> Self {
         let (lanes, turn, apart) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Self { subjects, bounds, lanes, turn, apart, flight: Flight::Idle }
+        Self { subjects, bounds, lanes, turn, apart, flight: Flight::Idle, tallies: Vec::new() }
     }
 
     /// Takes a lane in, whose checkpoint this host owns.
@@ -211,6 +213,11 @@ impl Committer {
         }
     }
 
+    /// What was committed since this was asked last: each step is told once.
+    pub fn tallies(&mut self) -> Vec<(LaneId, Tally)> {
+        std::mem::take(&mut self.tallies)
+    }
+
     /// Takes the checkpoint that [`Action::Check`] asked for; none if the stream has none.
     pub fn checked(&mut self, stored: Option<Stored<Checkpoint>>) -> Vec<Action> {
         let (mut batch, guard_rejected) = match std::mem::take(&mut self.flight) {
@@ -257,7 +264,9 @@ impl Committer {
                 revision.set(at(index));
             }
             let Some(lane) = self.lanes.get_mut(&part.lane) else { continue };
-            lane.steps.drain(..part.steps.min(lane.steps.len()));
+            let mut tally = Tally::default();
+            lane.steps.drain(..part.steps.min(lane.steps.len())).for_each(|step| tally.add(&step));
+            self.tallies.push((part.lane.clone(), tally));
             lane.guard = at(part.checkpoint_at);
             lane.checkpoint = part.checkpoint;
             lane.at_most = usize::MAX;

@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::effects::{CheckedWrite, Outgoing};
 use crate::event::{Delivery, Mark, Sequence};
+use crate::policy::CauseKind;
 use crate::subject::Name;
 
 /// One lane of one module.
@@ -50,12 +51,43 @@ pub struct Done {
     pub writes: Vec<Write>,
     /// What Pelton itself has to say: a dead letter, its removal, an entry of the audit.
     pub own: Vec<Outgoing>,
+    /// Why the input becomes a dead letter, if it does.
+    pub given_up: Option<CauseKind>,
 }
 
 impl Done {
     /// A step that has no effects.
     pub fn nothing(covers: Covers) -> Self {
-        Self { covers, events: Vec::new(), writes: Vec::new(), own: Vec::new() }
+        Self { covers, events: Vec::new(), writes: Vec::new(), own: Vec::new(), given_up: None }
+    }
+}
+
+/// What was committed of a lane.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Inputs that are done.
+    pub inputs: u64,
+    /// Events.
+    pub events: u64,
+    /// View writes, before those to one key were merged.
+    pub writes: u64,
+    /// Dead letters that were replayed.
+    pub replays: u64,
+    /// Why inputs became dead letters.
+    pub dead_letters: Vec<CauseKind>,
+}
+
+impl Tally {
+    /// Adds a step that is committed.
+    fn add(&mut self, step: &Done) {
+        match step.covers {
+            Covers::Input(_) => self.inputs += 1,
+            Covers::Again => self.replays += 1,
+            Covers::Read(_) => {}
+        }
+        self.events += step.events.len() as u64;
+        self.writes += step.writes.len() as u64;
+        self.dead_letters.extend(step.given_up);
     }
 }
 

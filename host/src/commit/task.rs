@@ -1,7 +1,7 @@
 //! The committer's shell: waits for steps and answers, lets [`Committer`] decide, acts.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -11,9 +11,11 @@ use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::committer::{Action, Committer};
 use crate::commit::read::{Error, Reader};
 use crate::commit::{Done, LaneId};
+use crate::effects::Outgoing;
 use crate::event::Sequence;
 use crate::failpoint;
 use crate::policy::backoff;
+use crate::status::Status;
 use crate::subject::{FIRST_GENERATION, Subjects};
 
 /// What lanes ask of the committer.
@@ -70,13 +72,14 @@ pub struct Task {
     publisher: Publisher,
     reader: Reader,
     subjects: Subjects,
+    status: Status,
     lanes: HashMap<LaneId, mpsc::UnboundedSender<Notice>>,
 }
 
 impl Task {
-    /// A task that commits with `publisher` and reads checkpoints back with `reader`.
-    pub fn new(committer: Committer, publisher: Publisher, reader: Reader, subjects: Subjects) -> Self {
-        Self { committer, publisher, reader, subjects, lanes: HashMap::new() }
+    /// A task that commits with `publisher`, reads checkpoints back with `reader` and tells `status` how it goes.
+    pub fn new(committer: Committer, publisher: Publisher, reader: Reader, subjects: Subjects, status: Status) -> Self {
+        Self { committer, publisher, reader, subjects, status, lanes: HashMap::new() }
     }
 
     /// Commits until all senders of `requests` are gone and everything handed in is settled.
@@ -97,6 +100,7 @@ impl Task {
         for request in waiting.drain(..) {
             match request {
                 Request::Attach { lane, owned, notices } => {
+                    self.status.covered(&lane, owned.value.covered);
                     self.committer.attach(lane.clone(), owned);
                     self.lanes.insert(lane, notices);
                 }
@@ -109,7 +113,7 @@ impl Task {
     async fn commit_one(&mut self) -> bool {
         let Some(messages) = self.committer.next_batch() else { return false };
         failpoint::reach("committer", "batch");
-        let mut outcome = self.publisher.publish(messages).await;
+        let mut outcome = publish(&self.publisher, &self.status, messages).await;
         let mut resent = 0;
         loop {
             match &outcome {
@@ -133,8 +137,11 @@ impl Task {
                     told => self.tell(told),
                 }
             }
+            for (lane, tally) in self.committer.tallies() {
+                self.status.committed(&lane.module, &tally);
+            }
             match if resend { self.committer.resend() } else { None } {
-                Some(messages) => outcome = self.publisher.publish(messages).await,
+                Some(messages) => outcome = publish(&self.publisher, &self.status, messages).await,
                 None => return true,
             }
         }
@@ -157,7 +164,10 @@ impl Task {
 
     fn tell(&self, action: Action) {
         let (lane, notice) = match action {
-            Action::Committed { lane, covered, replays } => (lane, Notice::Committed { covered, replays }),
+            Action::Committed { lane, covered, replays } => {
+                self.status.covered(&lane, covered);
+                (lane, Notice::Committed { covered, replays })
+            }
             Action::Reset { lane, incarnation, covered, condemned } => {
                 warn!(module = %lane.module, lane = lane.lane, "lane begins again behind its checkpoint");
                 (lane, Notice::Reset { incarnation, covered, condemned })
@@ -171,6 +181,14 @@ impl Task {
             notices.send(notice).ok();
         }
     }
+}
+
+/// Publishes a batch, and notes what became of it.
+async fn publish(publisher: &Publisher, status: &Status, messages: &[Outgoing]) -> Outcome {
+    let (size, began) = (messages.iter().map(Outgoing::size).sum(), Instant::now());
+    let outcome = publisher.publish(messages).await;
+    status.sent(&outcome, (messages.len(), size), began.elapsed());
+    outcome
 }
 
 /// The pause before another try, spread so that hosts do not retry in step.

@@ -33,7 +33,7 @@ impl Finding {
 /// What `file`, which stands at `path`, means.
 pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let File { app, nats, stream, retention, modules } = file;
+    let File { app, nats, stream, http, retention, modules } = file;
     let mut owners = BTreeMap::new();
     for (name, module) in &modules {
         for view in &module.as_ref().views {
@@ -54,6 +54,7 @@ pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
         file: path.to_owned(),
         nats: nats_of(nats, folder),
         stream: stream_of(stream)?,
+        http: http.meant(folder)?,
         modules: modules.collect::<Result<_, _>>()?,
         app,
     })

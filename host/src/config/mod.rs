@@ -2,6 +2,7 @@
 //!
 //! Unknown keys and bad values are errors with line and column.
 
+mod http;
 mod limits;
 mod meant;
 mod parse;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use http::{Http, Secret, Tls};
 pub use limits::{LARGEST_MEMORY, LARGEST_STACK, Limits, MOST_INSTANCES, MOST_TABLES};
 pub use parse::{Error, load, parse};
 pub use values::{From, Lanes, Size};
@@ -32,6 +34,8 @@ pub struct Config {
     pub nats: Nats,
     /// How the app stream is made and written.
     pub stream: Stream,
+    /// Where it serves HTTP; none if it does not.
+    pub http: Option<Http>,
     /// The modules, by name.
     pub modules: Vec<Module>,
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::http::HttpTable;
 use super::limits::LimitsTable;
 use super::values::{From, Lanes, Period};
 use crate::policy::OnFailure;
@@ -21,6 +22,8 @@ pub struct File {
     pub nats: NatsTable,
     #[serde(default)]
     pub stream: StreamTable,
+    #[serde(default)]
+    pub http: HttpTable,
     #[serde(default)]
     pub retention: BTreeMap<Name, Spanned<Retention>>,
     #[serde(default)]

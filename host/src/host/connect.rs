@@ -1,7 +1,9 @@
 //! The two connections of a host: one to read, one to commit, so that neither holds the other up.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, jetstream};
 use tracing::{info, warn};
 
@@ -62,6 +64,18 @@ impl Connections {
     /// The most bytes of a message that the server takes.
     pub fn max_payload(&self) -> usize {
         self.read.server_info().max_payload
+    }
+
+    /// The connections that are down, by name.
+    pub fn lost(&self) -> impl Iterator<Item = &'static str> {
+        let each = [("pelton-read", self.read.connection_state()), ("pelton-commit", self.commit.connection_state())];
+        each.into_iter().filter(|(_, state)| *state != State::Connected).map(|(name, _)| name)
+    }
+
+    /// How often the connections that read and commit were made again.
+    pub fn reconnects(&self) -> (u64, u64) {
+        let of = |client: &Client| client.statistics().connects.load(Ordering::Relaxed).saturating_sub(1);
+        (of(&self.read), of(&self.commit))
     }
 
     /// Sends what is in the buffers, and ends.

@@ -3,7 +3,7 @@
 use crate::commit::record::Changed;
 use crate::commit::{app_stream, ledger, witness};
 use crate::guest::{EngineError, LoadError};
-use crate::source;
+use crate::{http, query, source};
 
 /// Why a host does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -11,6 +11,10 @@ use crate::source;
 pub enum Error {
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    #[error(transparent)]
+    Query(#[from] query::Error),
     #[error("cannot connect to {url}: {cause}")]
     Connect { url: String, cause: String },
     #[error(transparent)]
@@ -33,4 +37,11 @@ pub enum Error {
         "every lane halted; see the errors above"
     })]
     AllEnded { lost: bool },
+}
+
+impl Error {
+    /// Whether it is the config that is to be mended.
+    pub fn is_of_config(&self) -> bool {
+        matches!(self, Self::Http(http::Error::Token(_) | http::Error::Tls(_)))
+    }
 }

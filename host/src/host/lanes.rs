@@ -31,6 +31,7 @@ use crate::lane::views::{Fetch, Views};
 use crate::source::live::{Live, Port, Wish};
 use crate::source::reader::{self, Item};
 use crate::source::{self, InputStream};
+use crate::status;
 use crate::subject::Name;
 
 /// How often the witness notes how far the app stream is.
@@ -164,9 +165,11 @@ impl Host {
         let Some(deployed) = deployed else {
             info!(module = %name, "module is paused");
             slot.phase = Phase::Paused;
+            self.app.status.note(name, status::Phase::Paused);
             return Ok(());
         };
         slot.phase = Phase::Running;
+        self.app.status.note(name, status::Phase::Running);
         slot.stop = self.stop.child_token();
         slot.lanes = deployed.lanes.len();
         slot.record = deployed.record;
@@ -319,7 +322,10 @@ impl Host {
         });
         match end {
             End::Stopped => {}
-            End::Lost => return true,
+            End::Lost => {
+                self.app.status.note(&lane.module, status::Phase::Lost);
+                return true;
+            }
             End::Halted(reason) => self.halt(&lane.module, &format!("lane {}: {reason}", lane.lane)).await,
         }
         let starts_again = self
@@ -361,9 +367,13 @@ impl Host {
             (State::Paused, Phase::Running) => {
                 info!(module = %record.module, "module is paused: what is in hand is finished and committed");
                 slot.phase = Phase::Paused;
+                self.app.status.note(&record.module, status::Phase::Paused);
                 slot.stop.cancel();
             }
-            (State::Paused, Phase::Halted) => slot.phase = Phase::Paused,
+            (State::Paused, Phase::Halted) => {
+                slot.phase = Phase::Paused;
+                self.app.status.note(&record.module, status::Phase::Paused);
+            }
             (State::Running, Phase::Paused | Phase::Halted) => {
                 slot.phase = Phase::Running;
                 if slot.lanes == 0 {
@@ -386,6 +396,7 @@ impl Host {
         let Some(slot) = self.modules.get_mut(module).filter(|slot| slot.phase != Phase::Halted) else { return };
         error!(%module, reason, "module halts");
         slot.phase = Phase::Halted;
+        self.app.status.note(module, status::Phase::Halted(reason.to_owned()));
         slot.stop.cancel();
         match self.app.ledger.halt(module, reason).await {
             Ok(record) => slot.record = record.unwrap_or(slot.record),

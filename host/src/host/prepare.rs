@@ -23,6 +23,7 @@ use crate::lane::version::Version;
 use crate::policy::breaker::Breaker;
 use crate::policy::{Rules, backoff};
 use crate::source::{InputStream, Routing};
+use crate::status::Status;
 use crate::subject::Subjects;
 
 /// A module with its plugin.
@@ -90,7 +91,8 @@ pub async fn app(config: &Config, connections: &Connections) -> Result<App, Erro
     );
     let publisher = Publisher::new(connections.commit.clone());
     let ledger = Ledger::new(subjects.clone(), reader.clone(), publisher.clone());
-    Ok(App { name: config.app.clone(), subjects, reader, witness, publisher, ledger })
+    let status = Status::new(&config.modules);
+    Ok(App { name: config.app.clone(), subjects, reader, witness, publisher, ledger, status })
 }
 
 /// Loads the plugins of all modules.
@@ -124,6 +126,7 @@ fn job(app: &App, loaded: &Loaded, stream: &InputStream, bounds: Bounds) -> Job 
         origin: Arc::new(origin),
         keeps_instances: *keeps_instances,
         fresh: module.fresh,
+        metrics: app.status.measured(&module.name),
     }
 }
 
@@ -152,6 +155,8 @@ pub async fn deploy(
         }
         None => None,
     };
+    // The breaker begins anew, closed.
+    app.status.measured(&module.name).breaker_open.set(0);
     let plugin = loaded.plugin();
     info!(module = %module.name, plugin = plugin.digest, role = ?plugin.role, lanes = taken.lanes.len(), "module ready");
     Ok(Some(Deployed {

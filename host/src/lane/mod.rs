@@ -158,6 +158,11 @@ impl Lane {
         !self.queue.is_empty()
     }
 
+    /// How many inputs wait to be run.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Takes an input in. One that was seen before is dropped: readers may begin too early, never too late.
     pub fn offer(&mut self, input: Input) {
         match input {

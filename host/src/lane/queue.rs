@@ -95,6 +95,16 @@ impl Receiver {
         self.inputs.recv().await.map(|(input, _)| input)
     }
 
+    /// How many inputs wait.
+    pub fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Whether none does.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+
     /// The next input, if one is there already.
     pub fn try_recv(&mut self) -> Option<Input> {
         self.inputs.try_recv().ok().map(|(input, _)| input)

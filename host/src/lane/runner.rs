@@ -1,6 +1,7 @@
 //! Runs slices of inputs on instances of one plugin, and turns what the guest returns into steps for the committer.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -12,6 +13,7 @@ use crate::dlq::{self, By};
 use crate::effects::{self, Bounds, Grants, Origin};
 use crate::event::{Delivery, Event};
 use crate::guest::{Call, Instance, Plugin, Setting};
+use crate::metrics::{self, Share};
 use crate::policy::{Failed, Failure};
 
 /// What a lane's runner works with; the same for all lanes of a module.
@@ -32,6 +34,8 @@ pub struct Job {
     pub keeps_instances: bool,
     /// Whether each event gets an instance of its own.
     pub fresh: bool,
+    /// What is measured of the module.
+    pub metrics: Arc<metrics::Module>,
 }
 
 /// Runs the inputs of one lane.
@@ -42,6 +46,8 @@ pub struct Runner {
     plugin: Plugin,
     /// Where the lane's views are between inputs; none while one runs.
     idle: Option<Idle>,
+    /// View keys that it remembers.
+    cached: Share,
 }
 
 /// What a runner keeps between inputs.
@@ -59,6 +65,13 @@ impl Idle {
             Self::Instance(instance, _) => instance.into_views(),
         }
     }
+
+    fn views(&mut self) -> &Views {
+        match self {
+            Self::Views(views) => views,
+            Self::Instance(instance, _) => instance.views(),
+        }
+    }
 }
 
 /// The most inputs that an instance serves, which bounds what a guest can hide between events.
@@ -68,7 +81,8 @@ impl Runner {
     /// A runner for `lane`, whose guest reads `views`.
     pub fn new(job: Job, lane: u16, views: Views) -> Self {
         let plugin = job.versions.borrow().next().clone();
-        Self { job, lane, plugin, idle: Some(Idle::Views(views)) }
+        let cached = Share::of(&job.metrics.cached);
+        Self { job, lane, plugin, idle: Some(Idle::Views(views)), cached }
     }
 
     /// Runs the inputs of `slice` in order, up to the first that fails.
@@ -96,6 +110,7 @@ impl Runner {
             self.idle = self.idle.take().map(|idle| Idle::Views(idle.into_views()));
         }
         let done = steps.len();
+        self.cached.set(self.idle.as_mut().map_or(0, |idle| idle.views().len()));
         (steps, Ran { done, failed })
     }
 
@@ -176,12 +191,21 @@ impl Runner {
     ) -> Result<Done, Failed> {
         let Job { grants, bounds, origin, .. } = &self.job;
         let sequence = input.sequence();
-        let (effects, _) = instance.call(Call { event, key, stream: &origin.stream, sequence })?;
+        let began = Instant::now();
+        let called = instance.call(Call { event, key, stream: &origin.stream, sequence });
+        self.job.metrics.calls.observe(began.elapsed().as_secs_f64());
+        let (effects, _) = called?;
         let checked = effects::check(effects, origin, grants, bounds, (event, key, sequence));
         let checked = checked.map_err(Failure::Violation)?;
         let views = instance.views();
         let writes = checked.writes.into_iter().map(|write| views.put(write)).collect();
-        Ok(Done { covers: Covers::Input(input.clone()), events: checked.events, writes, own: Vec::new() })
+        Ok(Done {
+            covers: Covers::Input(input.clone()),
+            events: checked.events,
+            writes,
+            own: Vec::new(),
+            given_up: None,
+        })
     }
 
     /// Whether a line with `text` is within what the module may log: a guest that fails without end fills no disk.
@@ -189,11 +213,16 @@ impl Runner {
         self.job.setting.log_rate.admits(&self.job.setting.module, text.len())
     }
 
+    /// What is measured of the module.
+    pub fn metrics(&self) -> &Arc<metrics::Module> {
+        &self.job.metrics
+    }
+
     /// The step that keeps an input as a dead letter.
     pub fn dead_letter(&self, given_up: GivenUp) -> Done {
         let by = By { origin: &self.job.origin, lane: self.lane, plugin: &self.plugin.digest };
-        let input = given_up.input.clone();
+        let (input, kind) = (given_up.input.clone(), given_up.cause.kind);
         let letter = dlq::message(by, given_up, &self.job.bounds);
-        Done { own: vec![letter], ..Done::nothing(Covers::Input(input)) }
+        Done { own: vec![letter], given_up: Some(kind), ..Done::nothing(Covers::Input(input)) }
     }
 }

@@ -16,6 +16,7 @@ use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
 use crate::failpoint;
+use crate::metrics::Share;
 use crate::policy::CauseKind;
 use crate::policy::breaker::Breaker;
 
@@ -62,12 +63,15 @@ impl Task {
     /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and handed to the committer.
     pub async fn run(self, shutdown: CancellationToken) -> End {
         let Self { id, mut lane, mut dedupe, runner, breaker, mut inputs, mut orders, mut notices, committer } = self;
+        let metrics = runner.metrics().clone();
+        let mut waiting = Share::of(&metrics.waiting);
         let mut replays = Replays::default();
         let mut idle = Some(runner);
         let mut working: Option<Working> = None;
         loop {
             failpoint::reach("lane", id.module.as_str());
             let mut wake = None;
+            waiting.set(inputs.len() + lane.waiting());
             if working.is_none() && lane.is_stopping() {
                 replays.give_up("the lane stops");
                 return End::Stopped;
@@ -189,12 +193,20 @@ fn keep(
     ran: &Ran,
 ) -> (Vec<Done>, Option<String>) {
     let now = Instant::now();
+    let metrics = runner.metrics();
     if ran.done > 0 && lock(breaker).succeeded() {
+        metrics.breaker_open.set(0);
         info!(module = %id.module, "the breaker closes: the module goes on");
+    }
+    if let Some(failed) = &ran.failed {
+        metrics.failed(failed.failure.kind());
     }
     match lane.ran(ran, now) {
         Verdict::Drop => (Vec::new(), None),
-        Verdict::Keep(None) => (steps, None),
+        Verdict::Keep(None) => {
+            metrics.retries.inc_by(u64::from(ran.failed.is_some()));
+            (steps, None)
+        }
         Verdict::Keep(Some(given_up)) => {
             let (sequence, kind, cause) = (given_up.input.sequence(), given_up.cause.kind, &given_up.cause.message);
             if runner.may_log(cause) {
@@ -204,6 +216,7 @@ fn keep(
             if kind != CauseKind::Retry
                 && let Some(pause) = lock(breaker).failed(now)
             {
+                metrics.breaker_open.set(1);
                 let cause = short(cause);
                 warn!(module = %id.module, ?pause, cause, "the breaker opens: the module waits, since its inputs fail in a row");
             }

@@ -101,6 +101,16 @@ impl Views {
         Write { write, revision, guarded }
     }
 
+    /// How many keys are remembered.
+    pub fn len(&self) -> usize {
+        self.recent.len() + self.older.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Forgets everything: what was computed ahead is void.
     pub fn forget(&mut self) {
         self.recent.clear();

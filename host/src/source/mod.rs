@@ -21,7 +21,7 @@ use crate::commit::checkpoint::Checkpoint;
 use crate::commit::read::{Reader as Stored, Unreadable};
 use crate::config::{From, Input, Module};
 use crate::event::{Delivery, Mark, Message, Sequence, rfc3339};
-use crate::route::{KeyExpr, lane_of};
+use crate::route::{Filter, KeyExpr, lane_of};
 use crate::subject::Name;
 
 /// Why a module cannot read its input stream. It halts: nothing is skipped or done again without an operator's word.
@@ -160,6 +160,28 @@ impl InputStream {
         Ok(Some(Sequence(info.stream_sequence.saturating_sub(1))))
     }
 
+    /// What the stream holds behind `covered` that `filters` take.
+    pub async fn behind(&self, covered: Sequence, filters: &[Filter]) -> Result<Behind, Error> {
+        if Sequence(self.stream.cached_info().state.last_sequence) <= covered {
+            return Ok(Behind { messages: 0, oldest: None });
+        }
+        let api = |cause: &dyn std::fmt::Display| api(self.name(), &cause);
+        let filters: Vec<String> = filters.iter().map(|filter| filter.as_str().to_owned()).collect();
+        let start_sequence = covered.next().0;
+        let consumer = self.consumer(DeliverPolicy::ByStartSequence { start_sequence }, &filters).await?;
+        let info = consumer.cached_info();
+        let (name, messages) = (info.name.clone(), info.num_pending);
+        let mut oldest = None;
+        if messages > 0 {
+            let mut first = consumer.fetch().max_messages(1).messages().await.map_err(|e| api(&e))?;
+            if let Some(first) = first.next().await {
+                oldest = Some(first.map_err(|e| api(&e))?.info().map_err(|e| api(&e))?.published);
+            }
+        }
+        self.stream.delete_consumer(&name).await.map_err(|e| api(&e))?;
+        Ok(Behind { messages, oldest })
+    }
+
     /// How many messages `policy` gives.
     pub async fn count(&self, policy: DeliverPolicy, filters: &[String]) -> Result<u64, Error> {
         let consumer = self.consumer(policy, filters).await?;
@@ -186,6 +208,15 @@ impl InputStream {
         };
         self.stream.create_consumer(config).await.map_err(|e| api(self.name(), &e))
     }
+}
+
+/// What a module has before it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Behind {
+    /// How many messages.
+    pub messages: u64,
+    /// When the first of them was stored.
+    pub oldest: Option<time::OffsetDateTime>,
 }
 
 fn api(stream: &str, cause: &impl std::fmt::Display) -> Error {

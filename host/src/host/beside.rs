@@ -1,0 +1,50 @@
+//! What runs beside the modules of a host: HTTP, and the measuring of lag.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Connections, Error, lag};
+use crate::config::Config;
+use crate::http::{Served, Server};
+use crate::query::Query;
+use crate::status::Status;
+
+/// What runs beside the modules.
+pub struct Beside {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Beside {
+    /// Starts it, to run until `stop`.
+    pub async fn start(
+        server: Option<Server>,
+        config: &Config,
+        connections: &Connections,
+        status: &Status,
+        stop: CancellationToken,
+    ) -> Result<Self, Error> {
+        let tasks = TaskTracker::new();
+        tasks.spawn(lag::measure(config.modules.clone(), connections.clone(), status.clone(), stop.clone()));
+        if let Some(server) = server {
+            let served = Served {
+                config: Arc::new(config.clone()),
+                status: status.clone(),
+                connections: connections.clone(),
+                query: Arc::new(Query::open(connections.jetstream(), &config.app).await?),
+                shutdown: stop.clone(),
+            };
+            tasks.spawn(server.serve(served));
+        }
+        Ok(Self { tasks, stop })
+    }
+
+    /// Has it finish what is at work, and waits until it has.
+    pub async fn finish(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

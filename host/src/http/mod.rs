@@ -1,0 +1,69 @@
+//! What a host serves over HTTP: its health, its metrics, and the app's views and events.
+//!
+//! [`listen`] takes connections in, [`guard`] says who may do what, the other files answer.
+
+mod guard;
+mod health;
+mod listen;
+mod problem;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, http::StatusCode};
+use tokio_util::sync::CancellationToken;
+
+pub use self::guard::{Access, Acting};
+pub use self::listen::{Error, Server};
+pub use self::problem::Problem;
+use crate::config::Config;
+use crate::host::Connections;
+use crate::query::Query;
+use crate::status::Status;
+
+/// What answers are made of. Clones share it.
+#[derive(Clone)]
+pub struct Served {
+    /// The app's config.
+    pub config: Arc<Config>,
+    /// What the host knows of itself.
+    pub status: Status,
+    /// The host's connections.
+    pub connections: Connections,
+    /// Reads the app back.
+    pub query: Arc<Query>,
+    /// Ends streams of answers.
+    pub shutdown: CancellationToken,
+}
+
+/// The largest body that is taken.
+const BODY: usize = 8 << 20;
+/// How long an answer may take to begin.
+const BEGIN: Duration = Duration::from_secs(90);
+
+/// All endpoints, behind `guard`.
+fn router(served: Served, guard: Arc<guard::Guard>) -> Router {
+    Router::new()
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(async || {
+            Problem::new(StatusCode::NOT_FOUND, "there is nothing here: /openapi.json lists what there is")
+        })
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not by this method: /openapi.json lists what there is")
+        })
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .layer(middleware::from_fn(in_time))
+        .with_state(served)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let late = |_| Problem::new(StatusCode::GATEWAY_TIMEOUT, "no answer in time: try again").into_response();
+    tokio::time::timeout(BEGIN, next.run(request)).await.unwrap_or_else(late)
+}

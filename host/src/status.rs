@@ -1,0 +1,187 @@
+//! What a running host knows of itself: for readiness, for metrics, and for readers that wait until an input is covered.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::commit::batch::Outcome;
+use crate::commit::{LaneId, Tally};
+use crate::config;
+use crate::event::Sequence;
+use crate::metrics::{self, Metrics};
+use crate::subject::Name;
+
+/// What a host knows of itself. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Status(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    metrics: Metrics,
+    modules: BTreeMap<Name, Module>,
+    /// Why the batch in hand is not stored yet, if it is not.
+    refusal: Mutex<Option<String>>,
+    /// Changes whenever a lane has moved.
+    moved: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct Module {
+    stream: String,
+    phase: Mutex<Phase>,
+    /// Up to where each lane has committed; [`UNKNOWN`] before it first ran.
+    covered: Vec<AtomicU64>,
+}
+
+const UNKNOWN: u64 = u64::MAX;
+
+/// What a module is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phase {
+    /// It is about to run.
+    Starting,
+    /// It runs.
+    Running,
+    /// An operator paused it.
+    Paused,
+    /// It was stopped, for this reason.
+    Halted(String),
+    /// Another host took its lanes over.
+    Lost,
+}
+
+impl Phase {
+    /// The phase's name, one of [`metrics::STATES`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Halted(_) => "halted",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Why a host is not ready.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reason {
+    /// What is not as it should be: `nats`, `commit`, `module` or `breaker`.
+    pub what: &'static str,
+    /// The module, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<Name>,
+    /// A sentence for people.
+    pub reason: String,
+}
+
+impl Status {
+    /// The status of a host that is about to run `modules`.
+    pub fn new(modules: &[config::Module]) -> Self {
+        let metrics = Metrics::new(modules.iter().map(|module| &module.name));
+        let each = modules.iter().map(|module| {
+            let covered = (0..module.lanes.get()).map(|_| AtomicU64::new(UNKNOWN)).collect();
+            let stream = module.input.stream.clone();
+            (module.name.clone(), Module { stream, phase: Mutex::new(Phase::Starting), covered })
+        });
+        let (modules, moved) = (each.collect(), watch::Sender::new(()));
+        let status = Self(Arc::new(Inner { metrics, modules, refusal: Mutex::new(None), moved }));
+        status.0.modules.keys().for_each(|name| status.note(name, Phase::Starting));
+        status
+    }
+
+    /// What the host measures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// What is measured of a module; of nobody, if it is not one of the host's.
+    pub fn measured(&self, module: &Name) -> Arc<metrics::Module> {
+        self.0.metrics.module(module).cloned().unwrap_or_else(|| metrics::Module::of_nobody(module))
+    }
+
+    /// Notes what a module is doing.
+    pub fn note(&self, module: &Name, phase: Phase) {
+        let Some(known) = self.0.modules.get(module) else { return };
+        if let Some(metrics) = self.0.metrics.module(module) {
+            metrics.state(phase.name());
+        }
+        *known.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// What each module is doing.
+    pub fn phases(&self) -> impl Iterator<Item = (&Name, Phase)> {
+        let phase = |module: &Module| module.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.0.modules.iter().map(move |(name, module)| (name, phase(module)))
+    }
+
+    /// Notes that a lane has committed up to `covered`.
+    pub fn covered(&self, lane: &LaneId, covered: Sequence) {
+        let module = self.0.modules.get(&lane.module);
+        if let Some(known) = module.and_then(|module| module.covered.get(usize::from(lane.lane))) {
+            known.store(covered.0, Ordering::Release);
+            self.0.moved.send_replace(());
+        }
+    }
+
+    /// Up to where all lanes of a module have committed, and in which stream; none before it first ran.
+    pub fn position(&self, module: &Name) -> Option<(&str, Sequence)> {
+        let module = self.0.modules.get(module)?;
+        let least = module.covered.iter().map(|covered| covered.load(Ordering::Acquire)).min()?;
+        let known = module.covered.iter().all(|covered| covered.load(Ordering::Acquire) != UNKNOWN);
+        known.then_some((&module.stream, Sequence(least)))
+    }
+
+    /// Waits until `module` has committed up to `sequence`; false if it has not after `patience`.
+    pub async fn wait(&self, module: &Name, sequence: Sequence, patience: Duration) -> bool {
+        let mut moved = self.0.moved.subscribe();
+        let arrives = moved.wait_for(|()| self.position(module).is_some_and(|(_, covered)| covered >= sequence));
+        tokio::time::timeout(patience, arrives).await.is_ok_and(|arrived| arrived.is_ok())
+    }
+
+    /// Notes what became of a batch of so many messages and bytes, after so long.
+    pub fn sent(&self, outcome: &Outcome, size: (usize, usize), took: Duration) {
+        self.0.metrics.commits.sent(outcome, size, took.as_secs_f64());
+        let refusal = match outcome {
+            Outcome::Committed(_) | Outcome::GuardRejected => None,
+            Outcome::Ambiguous(reason) | Outcome::Refused(reason) | Outcome::Unavailable(reason) => {
+                Some(reason.clone())
+            }
+        };
+        *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+
+    /// Counts what was committed of a module.
+    pub fn committed(&self, module: &Name, tally: &Tally) {
+        if let Some(metrics) = self.0.metrics.module(module) {
+            metrics.committed(tally);
+        }
+    }
+
+    /// Why the host is not ready, as far as it knows itself; empty if it is.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let refusal = self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refused = refusal.map(|reason| Reason { what: "commit", module: None, reason });
+        refused.into_iter().chain(self.phases().filter_map(|(name, phase)| self.reason(name, phase))).collect()
+    }
+
+    fn reason(&self, name: &Name, phase: Phase) -> Option<Reason> {
+        let module = Some(name.clone());
+        let breaker_is_open = || self.0.metrics.module(name).is_some_and(|metrics| metrics.breaker_open.get() == 1);
+        match phase {
+            Phase::Starting => Some(Reason { what: "module", module, reason: "it is starting".to_owned() }),
+            Phase::Halted(why) => Some(Reason { what: "module", module, reason: format!("it halted: {why}") }),
+            Phase::Lost => Some(Reason { what: "module", module, reason: "another host took it over".to_owned() }),
+            Phase::Running if breaker_is_open() => {
+                let reason = "its breaker is open: it waits, since its inputs fail in a row".to_owned();
+                Some(Reason { what: "breaker", module, reason })
+            }
+            // An operator wants it so.
+            Phase::Running | Phase::Paused => None,
+        }
+    }
+}
