@@ -22,5 +22,6 @@ pub mod query;
 pub mod route;
 pub mod source;
 pub mod subject;
+pub mod tap;
 pub mod telemetry;
 pub mod trial;

@@ -1,5 +1,6 @@
 //! Reads an app back for people and programs: modules, views, dead letters. Writes nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_nats::jetstream::{self, consumer::DeliverPolicy};
@@ -87,12 +88,35 @@ impl Query {
     /// All modules, by name.
     pub async fn modules(&self) -> Result<Vec<ModuleState>, Error> {
         let mut modules = Vec::new();
-        for subject in self.subjects_of(&self.subjects.modules()).await? {
-            if let Some(stored) = self.reader.last_json::<Record>(&subject).await? {
-                modules.push(self.state(stored.value).await?);
-            }
+        for record in self.records().await? {
+            modules.push(self.state(record).await?);
         }
         Ok(modules)
+    }
+
+    /// The records of all modules, by name.
+    pub async fn records(&self) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        for subject in self.subjects_of(&self.subjects.modules()).await? {
+            records.extend(self.reader.last_json::<Record>(&subject).await?.map(|stored| stored.value));
+        }
+        Ok(records)
+    }
+
+    /// The records of the modules of these names, or of all if there are none.
+    pub async fn records_of(&self, names: &BTreeSet<Name>) -> Result<Vec<Record>, Error> {
+        let mut records = self.records().await?;
+        let is_unknown = |name: &&Name| !records.iter().any(|record| record.module == **name);
+        if let Some(name) = names.iter().find(is_unknown) {
+            return Err(self.unknown("module", name.to_string(), "module ls"));
+        }
+        records.retain(|record| names.is_empty() || names.contains(&record.module));
+        Ok(records)
+    }
+
+    /// Opens a stream of the app: one that modules read, or the app stream.
+    pub async fn stream(&self, name: &str) -> Result<InputStream, Error> {
+        Ok(InputStream::open(&self.context, name).await?)
     }
 
     /// The module of that name.

@@ -29,4 +29,5 @@ mod retail;
 mod sizes;
 mod stock_clients;
 mod stopping;
+mod tap;
 mod two_hosts;

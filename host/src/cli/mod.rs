@@ -6,6 +6,7 @@ mod module;
 mod output;
 mod publish;
 mod run;
+mod tap;
 mod validate;
 mod view;
 
@@ -51,6 +52,8 @@ enum Verb {
     /// List, show, replay or discard dead letters
     #[command(subcommand)]
     Dlq(dlq::Verb),
+    /// Watch inputs, events, view writes and failures as they are stored
+    Tap(tap::Tap),
     /// Publish CloudEvents to an input stream
     Publish(publish::Publish),
 }
@@ -116,6 +119,7 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Module(module) => module.main().await,
         Verb::View(view) => view.main().await,
         Verb::Dlq(dlq) => dlq.main().await,
+        Verb::Tap(tap) => tap.main().await,
         Verb::Publish(publish) => publish.main().await,
     };
     match done {

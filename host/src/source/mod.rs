@@ -19,6 +19,7 @@ use futures::StreamExt;
 use crate::cloudevents;
 use crate::commit::checkpoint::Checkpoint;
 use crate::commit::read::{Reader as Stored, Unreadable};
+use crate::commit::record::Record;
 use crate::config::{From, Input, Module};
 use crate::event::{Delivery, Mark, Message, Sequence, rfc3339};
 use crate::route::{KeyExpr, lane_of};
@@ -82,6 +83,11 @@ impl InputStream {
         self.largest_message
     }
 
+    /// Its last position when it was opened.
+    pub fn last(&self) -> Sequence {
+        Sequence(self.stream.cached_info().state.last_sequence)
+    }
+
     /// When the stream was created, RFC 3339.
     pub fn created(&self) -> String {
         rfc3339(self.stream.cached_info().created)
@@ -115,7 +121,7 @@ impl InputStream {
 
     /// The mark that a new module starts behind.
     pub async fn start(&self, from: From) -> Result<Mark, Error> {
-        let last = Sequence(self.stream.cached_info().state.last_sequence);
+        let last = self.last();
         let sequence = match from {
             From::First => Sequence(0),
             From::New => last,
@@ -209,6 +215,26 @@ impl Routing {
         let Module { name, input, key, lanes, .. } = module;
         Self { module: name.clone(), input: input.clone(), key: key.clone(), lanes: lanes.get() }
     }
+
+    /// How the inputs of the module of `record` are found.
+    pub fn of_record(record: &Record) -> Self {
+        let Record { module, stream, filters, key, lanes, .. } = record;
+        let input = Input { stream: stream.clone(), filters: filters.clone() };
+        Self { module: module.clone(), input, key: key.clone(), lanes: *lanes }
+    }
+}
+
+/// The union of the filters of `inputs`; none, which is the whole stream, if one takes it, or if some overlap, which the
+/// server refuses.
+pub fn union<'a>(inputs: impl Iterator<Item = &'a Input> + Clone) -> Vec<String> {
+    if inputs.clone().any(|input| input.filters.is_empty()) {
+        return Vec::new();
+    }
+    let mut all: Vec<_> = inputs.flat_map(|input| &input.filters).collect();
+    all.sort_by_key(|filter| filter.as_str());
+    all.dedup();
+    let overlap = all.iter().any(|one| all.iter().any(|other| one != other && one.overlaps(other)));
+    if overlap { Vec::new() } else { all.into_iter().map(|filter| filter.as_str().to_owned()).collect() }
 }
 
 /// A message with the event in it, decoded once for all modules.
