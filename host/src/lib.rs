@@ -14,6 +14,7 @@ pub mod control;
 pub mod dlq;
 pub mod effects;
 pub mod event;
+pub mod graph;
 pub mod guest;
 pub mod host;
 pub mod lane;

@@ -13,6 +13,7 @@ mod crash_server;
 mod dead_letters;
 mod envelope;
 mod failure;
+mod graph;
 mod group;
 mod guards;
 mod identity;

@@ -1,6 +1,7 @@
 //! The command line: a file for each verb.
 
 mod dlq;
+mod graph;
 mod inspect;
 mod module;
 mod output;
@@ -54,6 +55,8 @@ enum Verb {
     Dlq(dlq::Verb),
     /// Watch inputs, events, view writes and failures as they are stored
     Tap(tap::Tap),
+    /// Show who feeds whom: streams, modules, events, views
+    Graph(graph::Graph),
     /// Publish CloudEvents to an input stream
     Publish(publish::Publish),
 }
@@ -120,6 +123,7 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::View(view) => view.main().await,
         Verb::Dlq(dlq) => dlq.main().await,
         Verb::Tap(tap) => tap.main().await,
+        Verb::Graph(graph) => graph.main().await,
         Verb::Publish(publish) => publish.main().await,
     };
     match done {
