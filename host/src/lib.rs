@@ -17,6 +17,7 @@ pub mod event;
 pub mod graph;
 pub mod guest;
 pub mod host;
+pub mod lag;
 pub mod lane;
 pub mod policy;
 pub mod query;

@@ -17,6 +17,7 @@ mod graph;
 mod group;
 mod guards;
 mod identity;
+mod lag;
 mod languages;
 mod loading;
 mod main_path;

@@ -3,6 +3,7 @@
 mod dlq;
 mod graph;
 mod inspect;
+mod lag;
 mod module;
 mod output;
 mod publish;
@@ -20,11 +21,13 @@ use self::output::Format;
 use crate::commit::batch::Publisher;
 use crate::commit::ledger::Ledger;
 use crate::config::{self, Config};
-use crate::host::{Connections, connect};
+use crate::host::{self, Connections, connect};
 use crate::query::Query;
 use crate::subject::Subjects;
 use crate::telemetry::LogFormat;
 
+/// The exit code when NATS cannot be reached (`EX_UNAVAILABLE` of sysexits.h).
+const EXIT_UNAVAILABLE: u8 = 69;
 /// The exit code of a config that cannot be used (`EX_CONFIG` of sysexits.h).
 const EXIT_CONFIG: u8 = 78;
 
@@ -57,6 +60,8 @@ enum Verb {
     Tap(tap::Tap),
     /// Show who feeds whom: streams, modules, events, views
     Graph(graph::Graph),
+    /// Say how far behind modules are, for monitors
+    Lag(lag::Lag),
     /// Publish CloudEvents to an input stream
     Publish(publish::Publish),
 }
@@ -101,7 +106,10 @@ impl Common {
     }
 
     async fn read(&self) -> anyhow::Result<Reading> {
-        let config = self.load()?;
+        self.connect(&self.load()?).await
+    }
+
+    async fn connect(&self, config: &Config) -> anyhow::Result<Reading> {
         let connections: Connections = connect(&config.nats).await?;
         let query = Query::open(connections.jetstream(), &config.app).await?;
         Ok(Reading { subjects: Subjects::new(&config.app), query, connections, output: self.output })
@@ -124,6 +132,7 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Dlq(dlq) => dlq.main().await,
         Verb::Tap(tap) => tap.main().await,
         Verb::Graph(graph) => graph.main().await,
+        Verb::Lag(lag) => lag.main().await,
         Verb::Publish(publish) => publish.main().await,
     };
     match done {
@@ -132,7 +141,19 @@ pub async fn main(cli: Cli) -> ExitCode {
     }
 }
 
+/// An exit code of a verb that has said all it has to say.
+#[derive(Debug, thiserror::Error)]
+#[error("exit code {0}")]
+struct Silent(u8);
+
 fn failed(error: anyhow::Error) -> ExitCode {
+    if let Some(Silent(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
+    }
+    let code = match error.downcast_ref() {
+        Some(host::Error::Connect { .. }) => EXIT_UNAVAILABLE,
+        _ => 1,
+    };
     match error.downcast::<config::Error>() {
         Ok(bad) => {
             output::error(&format!("{:?}", miette::Report::new(bad)));
@@ -140,7 +161,7 @@ fn failed(error: anyhow::Error) -> ExitCode {
         }
         Err(error) => {
             output::error(&format!("error: {error:#}\n"));
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }

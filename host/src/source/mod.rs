@@ -15,6 +15,7 @@ use async_nats::jetstream::stream::{Info, RetentionPolicy};
 use async_nats::jetstream::{self, consumer, message::StreamMessage};
 use async_nats::{HeaderMap, jetstream::stream};
 use futures::StreamExt;
+use time::OffsetDateTime;
 
 use crate::cloudevents;
 use crate::commit::checkpoint::Checkpoint;
@@ -154,14 +155,26 @@ impl InputStream {
     }
 
     /// The position before the first message that `policy` gives.
-    async fn before(&self, deliver_policy: DeliverPolicy) -> Result<Option<Sequence>, Error> {
+    async fn before(&self, policy: DeliverPolicy) -> Result<Option<Sequence>, Error> {
+        let first = self.first(policy, &[]).await?;
+        Ok(first.map(|message| Sequence(message.sequence.0.saturating_sub(1))))
+    }
+
+    /// The first message behind `position` that passes `filters`.
+    pub async fn first_behind(&self, position: Sequence, filters: &[String]) -> Result<Option<Message>, Error> {
+        self.first(DeliverPolicy::ByStartSequence { start_sequence: position.next().0 }, filters).await
+    }
+
+    /// The first message that `policy` gives.
+    async fn first(&self, policy: DeliverPolicy, filters: &[String]) -> Result<Option<Message>, Error> {
         let api = |cause: &dyn std::fmt::Display| api(self.name(), &cause);
-        let consumer = self.consumer(deliver_policy, &[]).await?;
+        let consumer = self.consumer(policy, filters).await?;
         let mut messages = consumer.fetch().max_messages(1).messages().await.map_err(|e| api(&e))?;
         let Some(first) = messages.next().await else { return Ok(None) };
-        let first = first.map_err(|e| api(&e))?;
-        let info = first.info().map_err(|e| api(&e))?;
-        Ok(Some(Sequence(info.stream_sequence.saturating_sub(1))))
+        let received = first.map_err(|e| api(&e))?;
+        let info = received.info().map_err(|e| api(&e))?;
+        let (sequence, stored) = (Sequence(info.stream_sequence), info.published);
+        Ok(Some(message_received(received.message, sequence, stored)))
     }
 
     /// How many messages `policy` gives.
@@ -276,6 +289,12 @@ fn message_of(message: StreamMessage) -> Message {
         headers: headers_of(&message.headers),
         payload: message.payload,
     }
+}
+
+/// A message that a consumer gave, with its position and when it was stored.
+fn message_received(message: async_nats::Message, sequence: Sequence, stored: OffsetDateTime) -> Message {
+    let headers = message.headers.as_ref().map(headers_of).unwrap_or_default();
+    Message { sequence, stored, subject: message.subject.to_string(), headers, payload: message.payload }
 }
 
 /// Headers ordered by name: the client keeps them in a map whose order differs from run to run.
