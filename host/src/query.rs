@@ -1,18 +1,22 @@
 //! Reads an app back for people and programs: modules, views, dead letters. Writes nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_nats::jetstream::{self, consumer::DeliverPolicy};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::commit::app_stream;
 use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::read::{self, Reader};
 use crate::commit::record::Record;
+use crate::config::Module;
 use crate::dlq::{DeadLetter, Selection};
 use crate::event::Sequence;
+use crate::lag::Lag;
 use crate::lane::views::Fetch;
 use crate::source::{self, InputStream};
 use crate::subject::{Name, Subjects, decode};
@@ -87,12 +91,35 @@ impl Query {
     /// All modules, by name.
     pub async fn modules(&self) -> Result<Vec<ModuleState>, Error> {
         let mut modules = Vec::new();
-        for subject in self.subjects_of(&self.subjects.modules()).await? {
-            if let Some(stored) = self.reader.last_json::<Record>(&subject).await? {
-                modules.push(self.state(stored.value).await?);
-            }
+        for record in self.records().await? {
+            modules.push(self.state(record).await?);
         }
         Ok(modules)
+    }
+
+    /// The records of all modules, by name.
+    pub async fn records(&self) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        for subject in self.subjects_of(&self.subjects.modules()).await? {
+            records.extend(self.reader.last_json::<Record>(&subject).await?.map(|stored| stored.value));
+        }
+        Ok(records)
+    }
+
+    /// The records of the modules of these names, or of all if there are none.
+    pub async fn records_of(&self, names: &BTreeSet<Name>) -> Result<Vec<Record>, Error> {
+        let mut records = self.records().await?;
+        let is_unknown = |name: &&Name| !records.iter().any(|record| record.module == **name);
+        if let Some(name) = names.iter().find(is_unknown) {
+            return Err(self.unknown("module", name.to_string(), "module ls"));
+        }
+        records.retain(|record| names.is_empty() || names.contains(&record.module));
+        Ok(records)
+    }
+
+    /// Opens a stream of the app: one that modules read, or the app stream.
+    pub async fn stream(&self, name: &str) -> Result<InputStream, Error> {
+        Ok(InputStream::open(&self.context, name).await?)
     }
 
     /// The module of that name.
@@ -113,11 +140,47 @@ impl Query {
     }
 
     async fn lag(&self, record: &Record, checkpoints: &[Checkpoint]) -> Result<u64, source::Error> {
-        let behind = checkpoints.iter().map(|checkpoint| checkpoint.covered).min().unwrap_or_default();
-        let filters: Vec<String> = record.filters.iter().map(|filter| filter.as_str().to_owned()).collect();
-        let start_sequence = behind.next().0;
+        let start_sequence = covered(checkpoints).next().0;
         let stream = InputStream::open(&self.context, &record.stream).await?;
-        stream.count(DeliverPolicy::ByStartSequence { start_sequence }, &filters).await
+        stream.count(DeliverPolicy::ByStartSequence { start_sequence }, &filters(record)).await
+    }
+
+    /// How far behind the modules of a config are at `now`.
+    pub async fn lags(&self, modules: &[Module], now: OffsetDateTime) -> Result<Vec<Lag>, Error> {
+        let mut lags = Vec::new();
+        for Module { name, .. } in modules {
+            let stored = self.reader.last_json::<Record>(&self.subjects.module(name)).await?;
+            let never = Lag { module: name.clone(), state: None, messages: None, seconds: None };
+            lags.push(match stored {
+                Some(stored) => self.aged(self.state(stored.value).await?, now).await,
+                None => never,
+            });
+        }
+        Ok(lags)
+    }
+
+    /// The lag of a module, with how long its oldest input has waited.
+    async fn aged(&self, ModuleState { record, checkpoints, lag }: ModuleState, now: OffsetDateTime) -> Lag {
+        let seconds = match lag {
+            Some(0) => Some(0.0),
+            Some(_) => {
+                let oldest = self.oldest_waiting(&record, &checkpoints).await.ok().flatten();
+                oldest.map(|stored| (now - stored).as_seconds_f64().max(0.0))
+            }
+            None => None,
+        };
+        Lag { module: record.module, state: Some(record.state), messages: lag, seconds }
+    }
+
+    /// When the first input that waits for a module was stored.
+    async fn oldest_waiting(
+        &self,
+        record: &Record,
+        checkpoints: &[Checkpoint],
+    ) -> Result<Option<OffsetDateTime>, source::Error> {
+        let stream = InputStream::open(&self.context, &record.stream).await?;
+        let first = stream.first_behind(covered(checkpoints), &filters(record)).await?;
+        Ok(first.map(|message| message.stored))
     }
 
     /// The views that modules own, and their live generations.
@@ -190,4 +253,13 @@ impl Query {
         subjects.sort();
         Ok(subjects)
     }
+}
+
+/// Up to here all lanes are done.
+fn covered(checkpoints: &[Checkpoint]) -> Sequence {
+    checkpoints.iter().map(|checkpoint| checkpoint.covered).min().unwrap_or_default()
+}
+
+fn filters(record: &Record) -> Vec<String> {
+    record.filters.iter().map(|filter| filter.as_str().to_owned()).collect()
 }

@@ -1,8 +1,12 @@
 //! The subjects of an app stream, and the reversible encoding of keys into subject tokens. Pure.
 
+mod place;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::place::Place;
 
 /// The generation that a module's views, state and checkpoints are of: one build by one version of a plugin.
 pub const FIRST_GENERATION: u32 = 1;
@@ -153,6 +157,16 @@ impl Subjects {
         format!("$KV.{}.{view}.{generation}.{}", self.app, encode(key))
     }
 
+    /// All values of all generations of `view`, as a filter.
+    pub fn view_generations(&self, view: &Name) -> String {
+        format!("$KV.{}.{view}.*.>", self.app)
+    }
+
+    /// All emitted events, as a filter.
+    pub fn all_events(&self) -> String {
+        format!("pelton.{}.events.>", self.app)
+    }
+
     /// Events of `category` about the entity `key`.
     pub fn event(&self, category: &Name, key: &str) -> String {
         format!("pelton.{}.events.{category}.{}", self.app, encode(key))
@@ -166,6 +180,11 @@ impl Subjects {
     /// The checkpoint of one lane.
     pub fn checkpoint(&self, module: &Name, generation: u32, lane: u16) -> String {
         format!("pelton.{}.ckpt.{module}.{generation}.{lane}", self.app)
+    }
+
+    /// All checkpoints of `module`, as a filter.
+    pub fn checkpoints(&self, module: &Name) -> String {
+        format!("pelton.{}.ckpt.{module}.>", self.app)
     }
 
     /// What operators did.

@@ -2,7 +2,9 @@
 
 mod completion;
 mod dlq;
+mod graph;
 mod inspect;
+mod lag;
 mod lint;
 mod man;
 mod module;
@@ -11,6 +13,7 @@ mod output;
 mod publish;
 mod run;
 mod schema;
+mod tap;
 mod test;
 mod validate;
 mod view;
@@ -29,6 +32,8 @@ use crate::query::Query;
 use crate::subject::Subjects;
 use crate::telemetry::LogFormat;
 
+/// The exit code when NATS cannot be reached (`EX_UNAVAILABLE` of sysexits.h).
+const EXIT_UNAVAILABLE: u8 = 69;
 /// The exit code of a config that cannot be used (`EX_CONFIG` of sysexits.h).
 const EXIT_CONFIG: u8 = 78;
 
@@ -63,6 +68,12 @@ enum Verb {
     /// List, show, replay or discard dead letters
     #[command(subcommand)]
     Dlq(dlq::Verb),
+    /// Watch inputs, events, view writes and failures as they are stored
+    Tap(tap::Tap),
+    /// Show who feeds whom: streams, modules, events, views
+    Graph(graph::Graph),
+    /// Say how far behind modules are, for monitors
+    Lag(lag::Lag),
     /// Publish CloudEvents to an input stream
     Publish(publish::Publish),
     /// About the config file
@@ -114,7 +125,10 @@ impl Common {
     }
 
     async fn read(&self) -> anyhow::Result<Reading> {
-        let config = self.load()?;
+        self.connect(&self.load()?).await
+    }
+
+    async fn connect(&self, config: &Config) -> anyhow::Result<Reading> {
         let connections: Connections = connect(&config.nats).await?;
         let query = Query::open(connections.jetstream(), &config.app).await?;
         Ok(Reading { subjects: Subjects::new(&config.app), query, connections, output: self.output })
@@ -138,6 +152,9 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Module(module) => module.main().await,
         Verb::View(view) => view.main().await,
         Verb::Dlq(dlq) => dlq.main().await,
+        Verb::Tap(tap) => tap.main().await,
+        Verb::Graph(graph) => graph.main().await,
+        Verb::Lag(lag) => lag.main().await,
         Verb::Publish(publish) => publish.main().await,
         Verb::Config(config) => config.main(),
         Verb::Completion(completion) => completion.main(),
@@ -149,16 +166,28 @@ pub async fn main(cli: Cli) -> ExitCode {
     }
 }
 
+/// An exit code of a verb that has said all it has to say.
+#[derive(Debug, thiserror::Error)]
+#[error("exit code {0}")]
+struct Silent(u8);
+
 fn failed(error: anyhow::Error) -> ExitCode {
+    if let Some(Silent(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
+    }
+    let code = match error.downcast_ref::<host::Error>() {
+        Some(host::Error::Connect { .. }) => EXIT_UNAVAILABLE,
+        Some(other) if other.is_of_config() => EXIT_CONFIG,
+        _ => 1,
+    };
     match error.downcast::<config::Error>() {
         Ok(bad) => {
             output::error(&format!("{:?}", miette::Report::new(bad)));
             ExitCode::from(EXIT_CONFIG)
         }
         Err(error) => {
-            let is_of_config = error.downcast_ref::<host::Error>().is_some_and(host::Error::is_of_config);
             output::error(&format!("error: {error:#}\n"));
-            if is_of_config { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+            ExitCode::from(code)
         }
     }
 }

@@ -15,22 +15,41 @@ pub enum Format {
 
 /// Prints `value` as JSON, or what `text` makes of it.
 pub fn print<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
-    let mut shown = match format {
+    let shown = match format {
         Format::Text => text(value).chars().map(plain).collect(),
         Format::Json => serde_json::to_string_pretty(value)?,
     };
+    put(&whole_lines(shown))?;
+    Ok(())
+}
+
+/// Prints `value` as one line: of JSON, or what `text` makes of it. Says whether anybody still reads.
+pub fn line<T: Serialize>(format: Format, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<bool> {
+    let shown = match format {
+        Format::Text => text(value).chars().map(|c| if c == '\n' { ' ' } else { plain(c) }).collect(),
+        Format::Json => serde_json::to_string(value)?,
+    };
+    put(&whole_lines(shown))
+}
+
+fn whole_lines(mut shown: String) -> String {
     if !shown.ends_with('\n') {
         shown.push('\n');
     }
-    write(&shown)
+    shown
 }
 
 /// Prints a text that is Pelton's own, as it is.
 pub fn write(shown: &str) -> anyhow::Result<()> {
+    put(shown).map(drop)
+}
+
+/// Prints, and says whether anybody still reads.
+fn put(shown: &str) -> anyhow::Result<bool> {
     match std::io::stdout().lock().write_all(shown.as_bytes()) {
         // Whoever reads has seen enough, as in `pelton dlq ls | head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        other => Ok(other.map(|()| true)?),
     }
 }
 

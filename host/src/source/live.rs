@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catchup::{self, Behind};
 use super::reader::{self, Item};
-use super::{Decoded, Error, InputStream, Routing};
+use super::{Decoded, Error, InputStream, Routing, union};
 use crate::commit::LaneId;
 use crate::event::{Mark, Message, Sequence};
 use crate::lane::Input;
@@ -198,18 +198,8 @@ impl Live {
         self.catching_up.spawn(catchup::run(self.stream.clone(), behind, after, self.sender.clone()));
     }
 
-    /// The union of the modules' filters; none, which is the whole stream, if one takes it, or if some overlap, which
-    /// the server refuses.
     fn filters(&self) -> Vec<String> {
-        let inputs = || self.modules.iter().map(|module| &module.routing.input);
-        if inputs().any(|input| input.filters.is_empty()) {
-            return Vec::new();
-        }
-        let mut all: Vec<_> = inputs().flat_map(|input| &input.filters).collect();
-        all.sort_by_key(|filter| filter.as_str());
-        all.dedup();
-        let overlap = all.iter().any(|one| all.iter().any(|other| one != other && one.overlaps(other)));
-        if overlap { Vec::new() } else { all.into_iter().map(|filter| filter.as_str().to_owned()).collect() }
+        union(self.modules.iter().map(|module| &module.routing.input))
     }
 
     async fn route(&mut self, message: Arc<Message>) {

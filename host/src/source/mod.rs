@@ -15,10 +15,12 @@ use async_nats::jetstream::stream::{Info, RetentionPolicy};
 use async_nats::jetstream::{self, consumer, message::StreamMessage};
 use async_nats::{HeaderMap, jetstream::stream};
 use futures::StreamExt;
+use time::OffsetDateTime;
 
 use crate::cloudevents;
 use crate::commit::checkpoint::Checkpoint;
 use crate::commit::read::{Reader as Stored, Unreadable};
+use crate::commit::record::Record;
 use crate::config::{From, Input, Module};
 use crate::event::{Delivery, Mark, Message, Sequence, rfc3339};
 use crate::route::{Filter, KeyExpr, lane_of};
@@ -84,6 +86,11 @@ impl InputStream {
         self.largest_message
     }
 
+    /// Its last position when it was opened.
+    pub fn last(&self) -> Sequence {
+        Sequence(self.stream.cached_info().state.last_sequence)
+    }
+
     /// When the stream was created, RFC 3339.
     pub fn created(&self) -> String {
         rfc3339(self.stream.cached_info().created)
@@ -117,7 +124,7 @@ impl InputStream {
 
     /// The mark that a new module starts behind.
     pub async fn start(&self, from: From) -> Result<Mark, Error> {
-        let last = Sequence(self.stream.cached_info().state.last_sequence);
+        let last = self.last();
         let sequence = match from {
             From::First => Sequence(0),
             From::New => last,
@@ -150,14 +157,26 @@ impl InputStream {
     }
 
     /// The position before the first message that `policy` gives.
-    async fn before(&self, deliver_policy: DeliverPolicy) -> Result<Option<Sequence>, Error> {
+    async fn before(&self, policy: DeliverPolicy) -> Result<Option<Sequence>, Error> {
+        let first = self.first(policy, &[]).await?;
+        Ok(first.map(|message| Sequence(message.sequence.0.saturating_sub(1))))
+    }
+
+    /// The first message behind `position` that passes `filters`.
+    pub async fn first_behind(&self, position: Sequence, filters: &[String]) -> Result<Option<Message>, Error> {
+        self.first(DeliverPolicy::ByStartSequence { start_sequence: position.next().0 }, filters).await
+    }
+
+    /// The first message that `policy` gives.
+    async fn first(&self, policy: DeliverPolicy, filters: &[String]) -> Result<Option<Message>, Error> {
         let api = |cause: &dyn std::fmt::Display| api(self.name(), &cause);
-        let consumer = self.consumer(deliver_policy, &[]).await?;
+        let consumer = self.consumer(policy, filters).await?;
         let mut messages = consumer.fetch().max_messages(1).messages().await.map_err(|e| api(&e))?;
         let Some(first) = messages.next().await else { return Ok(None) };
-        let first = first.map_err(|e| api(&e))?;
-        let info = first.info().map_err(|e| api(&e))?;
-        Ok(Some(Sequence(info.stream_sequence.saturating_sub(1))))
+        let received = first.map_err(|e| api(&e))?;
+        let info = received.info().map_err(|e| api(&e))?;
+        let (sequence, stored) = (Sequence(info.stream_sequence), info.published);
+        Ok(Some(message_received(received.message, sequence, stored)))
     }
 
     /// What the stream holds behind `covered` that `filters` take.
@@ -242,6 +261,26 @@ impl Routing {
         let Module { name, input, key, lanes, .. } = module;
         Self { module: name.clone(), input: input.clone(), key: key.clone(), lanes: lanes.get() }
     }
+
+    /// How the inputs of the module of `record` are found.
+    pub fn of_record(record: &Record) -> Self {
+        let Record { module, stream, filters, key, lanes, .. } = record;
+        let input = Input { stream: stream.clone(), filters: filters.clone() };
+        Self { module: module.clone(), input, key: key.clone(), lanes: *lanes }
+    }
+}
+
+/// The union of the filters of `inputs`; none, which is the whole stream, if one takes it, or if some overlap, which the
+/// server refuses.
+pub fn union<'a>(inputs: impl Iterator<Item = &'a Input> + Clone) -> Vec<String> {
+    if inputs.clone().any(|input| input.filters.is_empty()) {
+        return Vec::new();
+    }
+    let mut all: Vec<_> = inputs.flat_map(|input| &input.filters).collect();
+    all.sort_by_key(|filter| filter.as_str());
+    all.dedup();
+    let overlap = all.iter().any(|one| all.iter().any(|other| one != other && one.overlaps(other)));
+    if overlap { Vec::new() } else { all.into_iter().map(|filter| filter.as_str().to_owned()).collect() }
 }
 
 /// A message with the event in it, decoded once for all modules.
@@ -283,6 +322,12 @@ fn message_of(message: StreamMessage) -> Message {
         headers: headers_of(&message.headers),
         payload: message.payload,
     }
+}
+
+/// A message that a consumer gave, with its position and when it was stored.
+fn message_received(message: async_nats::Message, sequence: Sequence, stored: OffsetDateTime) -> Message {
+    let headers = message.headers.as_ref().map(headers_of).unwrap_or_default();
+    Message { sequence, stored, subject: message.subject.to_string(), headers, payload: message.payload }
 }
 
 /// Headers ordered by name: the client keeps them in a map whose order differs from run to run.

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::{Error, InputStream, headers_of};
+use super::{Error, InputStream, message_received};
 use crate::event::{Mark, Message, Sequence};
 use crate::failpoint;
 use crate::policy::backoff;
@@ -146,9 +146,7 @@ fn read_of(received: Received, expected: u64) -> Result<Read, String> {
         return Err(format!("message {expected} of the consumer is missing"));
     }
     let (sequence, stored, pending) = (Sequence(info.stream_sequence), info.published, info.pending);
-    let message = received.message;
-    let headers = message.headers.as_ref().map(headers_of).unwrap_or_default();
-    let message = Message { sequence, stored, subject: message.subject.to_string(), headers, payload: message.payload };
+    let message = message_received(received.message, sequence, stored);
     Ok(Read { message: Arc::new(message), pending })
 }
 
