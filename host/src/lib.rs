@@ -12,6 +12,7 @@ pub mod cloudevents;
 pub mod commit;
 pub mod config;
 pub mod control;
+pub mod dev;
 pub mod dlq;
 pub mod effects;
 pub mod event;

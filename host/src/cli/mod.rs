@@ -1,6 +1,7 @@
 //! The command line: a file for each verb.
 
 mod completion;
+mod dev;
 mod dlq;
 mod graph;
 mod inspect;
@@ -13,6 +14,7 @@ mod output;
 mod publish;
 mod run;
 mod schema;
+mod server;
 mod tap;
 mod test;
 mod validate;
@@ -49,6 +51,8 @@ pub struct Cli {
 enum Verb {
     /// Run the app until it is told to stop
     Run(run::Run),
+    /// Run the app while it is written: build, reload, with a NATS server of its own
+    Dev(dev::Dev),
     /// Check config and plugins, without NATS
     Validate(validate::Validate),
     /// Make a project with a plugin that builds and passes its tests
@@ -76,6 +80,9 @@ enum Verb {
     Lag(lag::Lag),
     /// Publish CloudEvents to an input stream
     Publish(publish::Publish),
+    /// Install the NATS server that `pelton dev` starts
+    #[command(subcommand)]
+    Server(server::Verb),
     /// About the config file
     #[command(subcommand)]
     Config(schema::Verb),
@@ -141,7 +148,7 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Run(run) => run.log_format,
         _ => LogFormat::Text,
     };
-    crate::telemetry::init(logs, matches!(cli.verb, Verb::Run(_)));
+    crate::telemetry::init(logs, matches!(cli.verb, Verb::Run(_) | Verb::Dev(_)));
     let done = match cli.verb {
         Verb::Run(run) => run.main().await,
         Verb::Validate(validate) => validate.main(),
@@ -156,6 +163,8 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Graph(graph) => graph.main().await,
         Verb::Lag(lag) => lag.main().await,
         Verb::Publish(publish) => publish.main().await,
+        Verb::Dev(dev) => dev.main().await,
+        Verb::Server(server) => server.main(),
         Verb::Config(config) => config.main(),
         Verb::Completion(completion) => completion.main(),
         Verb::Man(man) => man.main(),
@@ -180,14 +189,15 @@ fn failed(error: anyhow::Error) -> ExitCode {
         Some(other) if other.is_of_config() => EXIT_CONFIG,
         _ => 1,
     };
+    let code = if error.is::<config::Error>() { EXIT_CONFIG } else { code };
+    output::error(&report(error));
+    ExitCode::from(code)
+}
+
+/// An error for people: one in the config is shown in its place.
+fn report(error: anyhow::Error) -> String {
     match error.downcast::<config::Error>() {
-        Ok(bad) => {
-            output::error(&format!("{:?}", miette::Report::new(bad)));
-            ExitCode::from(EXIT_CONFIG)
-        }
-        Err(error) => {
-            output::error(&format!("error: {error:#}\n"));
-            ExitCode::from(code)
-        }
+        Ok(bad) => format!("{:?}", miette::Report::new(bad)),
+        Err(error) => format!("error: {error:#}\n"),
     }
 }

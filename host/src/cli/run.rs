@@ -1,17 +1,23 @@
 //! `pelton run`: the host.
 
+use anyhow::bail;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::Common;
-use crate::host;
+use crate::config::Config;
+use crate::host::{self, connect};
+use crate::source::streams;
 use crate::telemetry::LogFormat;
 
 #[derive(clap::Args)]
 pub struct Run {
     #[command(flatten)]
     common: Common,
+    /// Make or change input streams that are not as the config declares them, after printing how they differ
+    #[arg(long)]
+    apply: bool,
     /// How log lines look
     #[arg(long, default_value = "text")]
     pub log_format: LogFormat,
@@ -20,19 +26,47 @@ pub struct Run {
 impl Run {
     pub async fn main(self) -> anyhow::Result<()> {
         let config = self.common.load()?;
-        let shutdown = CancellationToken::new();
-        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let told = shutdown.clone();
-        tokio::spawn(async move {
-            let name = tokio::select! {
-                _ = term.recv() => "SIGTERM",
-                _ = int.recv() => "SIGINT",
-            };
-            info!(signal = name, "stopping: what is in hand is finished and committed");
-            told.cancel();
-        });
+        streams(&config, self.apply).await?;
+        let shutdown = told_to_stop()?;
         host::run(config, shutdown).await?;
         info!("stopped");
         Ok(())
     }
+}
+
+/// Verifies the input streams that the config declares, or sets them right.
+async fn streams(config: &Config, apply: bool) -> anyhow::Result<()> {
+    if config.streams.is_empty() {
+        return Ok(());
+    }
+    let connections = connect(&config.nats).await?;
+    let context = connections.jetstream();
+    let differences = streams::compare(&context, &config.streams).await?;
+    for difference in &differences {
+        if apply {
+            info!("{difference}");
+            difference.apply(&context).await?;
+        }
+    }
+    if !apply && !differences.is_empty() {
+        let found: String = differences.iter().map(|difference| format!("\n  {difference}")).collect();
+        bail!("input streams are not as the config declares them; `pelton run --apply` sets this right:{found}");
+    }
+    Ok(())
+}
+
+/// Cancelled when this process is asked to end.
+pub fn told_to_stop() -> anyhow::Result<CancellationToken> {
+    let shutdown = CancellationToken::new();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        let name = tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = int.recv() => "SIGINT",
+        };
+        info!(signal = name, "stopping: what is in hand is finished and committed");
+        told.cancel();
+    });
+    Ok(shutdown)
 }

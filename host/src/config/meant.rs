@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use super::streams::{self, is_stream_name, not_a_name};
 use super::values::{Lanes, Period};
 use super::written::{
     BreakerTable, DedupeTable, File, Filters, InputTable, ModuleTable, NatsTable, Retention, StreamTable,
 };
 use super::{Config, Input, Module, Nats, Stream};
+use crate::dev;
 use crate::effects::Grants;
 use crate::policy::breaker;
 use crate::route::Filter;
@@ -33,7 +35,7 @@ impl Finding {
 /// What `file`, which stands at `path`, means.
 pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let File { app, nats, stream, http, retention, modules } = file;
+    let File { app, nats, stream, http, streams, retention, modules } = file;
     let mut owners = BTreeMap::new();
     for (name, module) in &modules {
         for view in &module.as_ref().views {
@@ -54,6 +56,7 @@ pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
         file: path.to_owned(),
         nats: nats_of(nats, folder),
         stream: stream_of(stream)?,
+        streams: streams::meant(streams, &Subjects::new(&app))?,
         http: http.meant(folder)?,
         modules: modules.collect::<Result<_, _>>()?,
         app,
@@ -62,8 +65,11 @@ pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
 
 fn nats_of(table: NatsTable, folder: &Path) -> Nats {
     let from_environment = || std::env::var("NATS_URL").ok();
-    let url = table.url.or_else(from_environment).unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned());
-    Nats { url, creds: table.creds.map(|creds| folder.join(creds)) }
+    let named = table.url.or_else(from_environment);
+    let is_named = named.is_some();
+    let own = || dev::server::address(&folder.join(dev::SERVER));
+    let url = named.or_else(own).unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned());
+    Nats { url, is_named, creds: table.creds.map(|creds| folder.join(creds)) }
 }
 
 fn stream_of(table: StreamTable) -> Result<Stream, Finding> {
@@ -104,6 +110,7 @@ impl Context<'_> {
         Ok(Module {
             name,
             plugin: self.folder.join(table.plugin),
+            build: table.build,
             input: self.input(table.input)?,
             key: table.key,
             lanes,
@@ -134,12 +141,8 @@ impl Context<'_> {
         let at = table.span();
         match table.into_inner() {
             InputTable { stream: Some(stream), filter, events: None } => {
-                let fits = !stream.is_empty() && !stream.contains(|c: char| c.is_whitespace() || ".*>/\\".contains(c));
-                if !fits {
-                    return Err(Finding::new(
-                        at,
-                        format!("{stream:?} is no stream name: no spaces, dots, slashes, * or >"),
-                    ));
+                if !is_stream_name(&stream) {
+                    return Err(Finding::new(at, not_a_name(&stream)));
                 }
                 let filters = match filter {
                     Filters::All => Vec::new(),

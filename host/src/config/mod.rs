@@ -6,6 +6,7 @@ mod http;
 mod limits;
 mod meant;
 mod parse;
+mod streams;
 mod values;
 mod written;
 
@@ -21,6 +22,7 @@ pub use values::{From, Lanes, Period, Size};
 use crate::effects::Grants;
 use crate::policy::{OnFailure, breaker};
 use crate::route::{Filter, KeyExpr};
+use crate::source::streams::Wanted;
 use crate::subject::Name;
 
 /// The config of one app.
@@ -34,6 +36,8 @@ pub struct Config {
     pub nats: Nats,
     /// How the app stream is made and written.
     pub stream: Stream,
+    /// The input streams that are declared.
+    pub streams: Vec<Wanted>,
     /// Where it serves HTTP; none if it does not.
     pub http: Option<Http>,
     /// The modules, by name.
@@ -45,6 +49,8 @@ pub struct Config {
 pub struct Nats {
     /// The server, `nats://HOST:PORT`; several with commas between.
     pub url: String,
+    /// Whether somebody named it, and it is not only what stands for nothing.
+    pub is_named: bool,
     /// A credentials file.
     pub creds: Option<PathBuf>,
 }
@@ -67,6 +73,8 @@ pub struct Module {
     pub name: Name,
     /// The plugin's file.
     pub plugin: PathBuf,
+    /// The command that builds it, for `pelton dev`.
+    pub build: Option<String>,
     /// Where inputs come from.
     pub input: Input,
     /// Where keys come from.

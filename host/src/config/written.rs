@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::http::HttpTable;
 use super::limits::LimitsTable;
+use super::streams::StreamsTable;
 use super::values::{From, Lanes, Period};
 use crate::policy::OnFailure;
 use crate::route::{Filter, KeyExpr};
@@ -24,6 +25,8 @@ pub struct File {
     pub stream: StreamTable,
     #[serde(default)]
     pub http: HttpTable,
+    #[serde(default)]
+    pub streams: BTreeMap<String, Spanned<StreamsTable>>,
     #[serde(default)]
     pub retention: BTreeMap<Name, Spanned<Retention>>,
     #[serde(default)]
@@ -52,6 +55,7 @@ pub type Retention = Period;
 #[serde(deny_unknown_fields)]
 pub struct ModuleTable {
     pub plugin: PathBuf,
+    pub build: Option<String>,
     pub input: Spanned<InputTable>,
     #[serde(default)]
     pub key: KeyExpr,

@@ -6,6 +6,7 @@
 pub mod catchup;
 pub mod live;
 pub mod reader;
+pub mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
