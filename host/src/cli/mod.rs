@@ -1,11 +1,13 @@
 //! The command line: a file for each verb.
 
 mod dlq;
+mod doctor;
 mod graph;
 mod inspect;
 mod lag;
 mod module;
 mod output;
+mod permissions;
 mod publish;
 mod run;
 mod tap;
@@ -62,6 +64,10 @@ enum Verb {
     Graph(graph::Graph),
     /// Say how far behind modules are, for monitors
     Lag(lag::Lag),
+    /// Look app and server over, and say what mends what is wrong
+    Doctor(doctor::Doctor),
+    /// Print the NATS permissions for host, readers and producers
+    Permissions(permissions::Permissions),
     /// Publish CloudEvents to an input stream
     Publish(publish::Publish),
 }
@@ -133,6 +139,8 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Tap(tap) => tap.main().await,
         Verb::Graph(graph) => graph.main().await,
         Verb::Lag(lag) => lag.main().await,
+        Verb::Doctor(doctor) => doctor.main().await,
+        Verb::Permissions(permissions) => permissions.main(),
         Verb::Publish(publish) => publish.main().await,
     };
     match done {

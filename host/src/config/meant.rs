@@ -9,10 +9,8 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::values::{Lanes, Period};
-use super::written::{
-    BreakerTable, DedupeTable, File, Filters, InputTable, ModuleTable, NatsTable, Retention, StreamTable,
-};
-use super::{Config, Input, Module, Nats, Stream};
+use super::written::{BreakerTable, DedupeTable, File, Filters, InputTable, ModuleTable, Retention, StreamTable};
+use super::{Config, Input, Module, Stream, nats};
 use crate::effects::Grants;
 use crate::policy::breaker;
 use crate::route::Filter;
@@ -50,17 +48,11 @@ pub fn meant(file: File, folder: &Path) -> Result<Config, Finding> {
     let context = Context { folder, subjects: Subjects::new(&app), emitted, retention };
     let modules = modules.into_iter().map(|(name, table)| context.module(name, table.into_inner()));
     Ok(Config {
-        nats: nats_of(nats, folder),
+        nats: nats::meant(nats, folder, |name| std::env::var(name).ok())?,
         stream: stream_of(stream)?,
         modules: modules.collect::<Result<_, _>>()?,
         app,
     })
-}
-
-fn nats_of(table: NatsTable, folder: &Path) -> Nats {
-    let from_environment = || std::env::var("NATS_URL").ok();
-    let url = table.url.or_else(from_environment).unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned());
-    Nats { url, creds: table.creds.map(|creds| folder.join(creds)) }
 }
 
 fn stream_of(table: StreamTable) -> Result<Stream, Finding> {

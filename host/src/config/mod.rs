@@ -2,9 +2,12 @@
 //!
 //! Unknown keys and bad values are errors with line and column.
 
+mod context;
 mod limits;
 mod meant;
+mod nats;
 mod parse;
+mod secret;
 mod values;
 mod written;
 
@@ -13,7 +16,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use limits::{LARGEST_MEMORY, LARGEST_STACK, Limits, MOST_INSTANCES, MOST_TABLES};
+pub use nats::{Auth, Nats, Tls};
 pub use parse::{Error, load, parse};
+pub use secret::Secret;
 pub use values::{From, Lanes, Period, Size};
 
 use crate::effects::Grants;
@@ -32,15 +37,6 @@ pub struct Config {
     pub stream: Stream,
     /// The modules, by name.
     pub modules: Vec<Module>,
-}
-
-/// How to reach NATS.
-#[derive(Clone, Debug)]
-pub struct Nats {
-    /// The server, `nats://HOST:PORT`; several with commas between.
-    pub url: String,
-    /// A credentials file.
-    pub creds: Option<PathBuf>,
 }
 
 /// How the app stream is made and written.

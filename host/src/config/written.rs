@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::limits::LimitsTable;
+use super::nats::NatsTable;
 use super::values::{From, Lanes, Period};
 use crate::policy::OnFailure;
 use crate::route::{Filter, KeyExpr};
@@ -25,13 +26,6 @@ pub struct File {
     pub retention: BTreeMap<Name, Spanned<Retention>>,
     #[serde(default)]
     pub modules: BTreeMap<Name, Spanned<ModuleTable>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub struct NatsTable {
-    pub url: Option<String>,
-    pub creds: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]
