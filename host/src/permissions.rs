@@ -45,9 +45,11 @@ pub struct User {
 /// The users of an app, and what its account offers to that of the others.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Permissions {
+    /// The app.
+    pub app: Name,
     /// The users.
     pub users: Vec<User>,
-    /// What the others may ask for: services.
+    /// What the others may ask for: services. Those of the JetStream API have the app's name as their domain there.
     pub services: Vec<String>,
     /// What the others may subscribe to: streams.
     pub streams: Vec<String>,
@@ -76,9 +78,15 @@ pub fn permissions(config: &Config, inputs: &[String]) -> Result<Permissions, Un
     let others = format!("{account}_CLIENTS");
     let inbox = || "_INBOX.>".to_owned();
     let host = user(Role::Host, &account, host(config, &subjects, &inputs), heard_by_host(&config.app));
-    let reader = user(Role::Reader, &others, services.clone(), [vec![inbox()], streams.clone()].concat());
+    let asked = services.iter().map(|service| local(&config.app, service)).collect();
+    let reader = user(Role::Reader, &others, asked, [vec![inbox()], streams.clone()].concat());
     let producer = user(Role::Producer, &others, inputs.clone(), vec![inbox()]);
-    Ok(Permissions { users: vec![host, reader, producer], services: [services, inputs].concat(), streams })
+    Ok(Permissions {
+        app: config.app.clone(),
+        users: vec![host, reader, producer],
+        services: [services, inputs].concat(),
+        streams,
+    })
 }
 
 fn word(role: Role) -> &'static str {
@@ -119,6 +127,7 @@ fn host(config: &Config, subjects: &Subjects, inputs: &[String]) -> Vec<String> 
             format!("{api}.STREAM.MSG.GET.{stream}"),
             format!("{api}.DIRECT.GET.{stream}"),
             format!("{api}.DIRECT.GET.{stream}.>"),
+            format!("{api}.CONSUMER.CREATE.{stream}"),
             format!("{api}.CONSUMER.*.{stream}.>"),
             format!("{api}.CONSUMER.MSG.NEXT.{stream}.>"),
         ]
@@ -148,6 +157,15 @@ fn asked_by_readers(subjects: &Subjects) -> Vec<String> {
         format!("$JS.API.DIRECT.GET.{stream}.>"),
     ]
     .into()
+}
+
+/// What a service of the app's account is called in that of the others: the JetStream API has a domain there that is named
+/// like the app, since `$JS.API` is the account's own.
+fn local(app: &Name, service: &str) -> String {
+    match service.strip_prefix("$JS.API.") {
+        Some(rest) => format!("$JS.{app}.API.{rest}"),
+        None => service.to_owned(),
+    }
 }
 
 /// What readers hear as it is stored.

@@ -1,6 +1,6 @@
 //! Permissions as commands of `nsc`, for servers with operators and JWTs.
 
-use super::{Permissions, User};
+use super::{Permissions, User, local};
 
 impl Permissions {
     /// As commands for a shell, for an operator that is set up.
@@ -15,11 +15,11 @@ impl Permissions {
         let subjects = self.services.iter().map(|subject| (subject, " --service"));
         let subjects = subjects.chain(self.streams.iter().map(|subject| (subject, "")));
         for (number, (subject, kind)) in subjects.enumerate() {
-            let (subject, name) = (quoted(subject), format!("app-{number}"));
+            let (local, subject, name) = (quoted(&local(&self.app, subject)), quoted(subject), format!("app-{number}"));
             lines.push(format!("nsc add export --account {account} --name {name} --subject {subject}{kind}"));
             lines.push(format!(
                 "nsc add import --account {others} --name {name} --src-account {account} --remote-subject {subject} \
-                 --local-subject {subject}{kind}"
+                 --local-subject {local}{kind}"
             ));
         }
         lines.extend(self.users.iter().map(user));

@@ -31,6 +31,12 @@ fn nobody_but_the_host_may_publish_what_the_app_stream_stores_or_is_in_its_accou
         assert_eq!(user.responds, user.role == Role::Host);
     }
     assert_eq!(user(&permissions, Role::Producer).publish, ["orders.>"]);
+    let reader = user(&permissions, Role::Reader);
+    assert!(reader.publish.iter().all(|subject| subject.starts_with("$JS.web-shop.API.")), "{reader:?}");
+    let config = permissions.server_config();
+    let import = "{ service: { account: WEB_SHOP, subject: \"$JS.API.STREAM.INFO.KV_web-shop\" }, \
+                  to: \"$JS.web-shop.API.STREAM.INFO.KV_web-shop\" }";
+    assert!(config.contains(import), "{config}");
     let makes_consumers = |subject: &&String| subject.contains("CONSUMER");
     assert_eq!(permissions.services.iter().find(makes_consumers), None, "a consumer delivers to any subject");
 }
