@@ -142,6 +142,11 @@ impl Subjects {
         [format!("$KV.{}.>", self.app), format!("pelton.{}.>", self.app)]
     }
 
+    /// A subject of each kind that is stored, which nothing is ever written to, to ask for permissions with.
+    pub fn samples(&self) -> [String; 2] {
+        [format!("$KV.{}.may-publish", self.app), format!("pelton.{}.may-publish", self.app)]
+    }
+
     /// The number of the live generation of `view`.
     pub fn live_generation(&self, view: &Name) -> String {
         format!("$KV.{}.{view}", self.app)

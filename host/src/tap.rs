@@ -11,6 +11,7 @@ mod wish;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::{Stream, stream};
 use tokio::sync::mpsc;
@@ -25,6 +26,9 @@ use crate::event::{Message, Sequence};
 use crate::query::{self, Query};
 use crate::source::{self, InputStream, Routing, reader, union};
 use crate::subject::Subjects;
+
+/// How long what one stream gave waits for what another is said to have. Messages may be removed before they are read.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why nothing can be shown, or no more.
 #[derive(Debug, thiserror::Error)]
@@ -193,7 +197,11 @@ impl Tap {
             if self.ended {
                 return None;
             }
-            let (at, given) = std::future::poll_fn(|context| self.poll(context)).await;
+            let next = std::future::poll_fn(|context| self.poll(context));
+            let Ok((at, given)) = tokio::time::timeout(PATIENCE, next).await else {
+                self.merge.give_up_waiting();
+                continue;
+            };
             match given {
                 Some(Ok(reader::Item::Pending(pending))) => self.merge.pending(at, pending),
                 Some(Ok(reader::Item::Message(read))) => self.take(at, &read),

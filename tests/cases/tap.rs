@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
-use pelton_tests::App;
+use pelton_tests::{App, LONG, eventually};
 use serde_json::{Value, json};
 
 use crate::probe;
@@ -78,13 +78,6 @@ async fn what_happens_is_shown_while_it_does() -> Result<()> {
     let mut open = Open(app.verb(&["tap", "-o", "json"])?.stdout(Stdio::piped()).spawn()?);
     let mut lines = BufReader::new(open.0.stdout.take().context("no output")?).lines();
     // A tap says nothing when it has begun: inputs are published until it shows one.
-    let publish = async {
-        loop {
-            app.publish("in.a", r#"[{"emit":{}}]"#).await?;
-        }
-        #[allow(unreachable_code, reason = "it is ended from outside")]
-        anyhow::Ok(())
-    };
     let read = tokio::task::spawn_blocking(move || -> Result<Vec<Value>> {
         let mut seen: Vec<Value> = Vec::new();
         let caused = |seen: &[Value], item: &Value| {
@@ -95,10 +88,12 @@ async fn what_happens_is_shown_while_it_does() -> Result<()> {
         }
         Ok(seen)
     });
-    let seen = tokio::select! {
-        seen = tokio::time::timeout(pelton_tests::SOON, read) => seen???,
-        published = publish => return published,
-    };
+    let publish = eventually("the tap to show an input and its event", LONG, async || {
+        app.publish("in.a", r#"[{"emit":{}}]"#).await?;
+        Ok(read.is_finished().then_some(()))
+    });
+    publish.await?;
+    let seen = read.await??;
     assert!(seen.iter().all(|item| item["key"] == "a"), "nothing of before: {seen:?}");
     Ok(())
 }

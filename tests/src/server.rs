@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use crate::{locate, process::Running, wait::eventually};
 
 const STARTING: Duration = Duration::from_secs(30);
+/// The server's config, in its folder, if it has one.
+const CONFIG: &str = "nats-server.conf";
 /// While the server is down its port may be taken for a moment, even by a client that tries to reconnect.
 const ATTEMPTS: u32 = 5;
 
@@ -36,9 +38,22 @@ impl Server {
 
     /// Starts a server on the store in `folder`, which stays.
     pub async fn start_in(folder: &Path) -> Result<Self> {
-        let (running, port) = launch(folder, None).await?;
+        let (running, port) = launch(folder, None, &[]).await?;
         let folder = folder.to_path_buf();
         Ok(Self { running, port, folder, _temporary: None })
+    }
+
+    /// Starts a server with this config, in an environment with these variables, on the store in `folder`, which stays.
+    pub async fn start_with(folder: &Path, config: &str, environment: &[(&str, &str)]) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        fs::write(folder.join(CONFIG), config)?;
+        let (running, port) = launch(folder, None, environment).await?;
+        Ok(Self { running, port, folder: folder.to_path_buf(), _temporary: None })
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The address for clients.
@@ -65,12 +80,12 @@ impl Server {
 
     /// Starts it again on the same port and store, after [Self::kill9] or [Self::stop].
     pub async fn restart(&mut self) -> Result<()> {
-        let mut outcome = launch(&self.folder, Some(self.port)).await;
+        let mut outcome = launch(&self.folder, Some(self.port), &[]).await;
         for _ in 1..ATTEMPTS {
             if outcome.is_ok() {
                 break;
             }
-            outcome = launch(&self.folder, Some(self.port)).await;
+            outcome = launch(&self.folder, Some(self.port), &[]).await;
         }
         (self.running, self.port) = outcome?;
         Ok(())
@@ -83,7 +98,7 @@ struct Ports {
 }
 
 /// Starts the server and waits until it has written which port it listens on.
-async fn launch(folder: &Path, port: Option<u16>) -> Result<(Running, u16)> {
+async fn launch(folder: &Path, port: Option<u16>, environment: &[(&str, &str)]) -> Result<(Running, u16)> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for left_by_a_crash in ports_files(folder)? {
         fs::remove_file(left_by_a_crash)?;
@@ -93,6 +108,9 @@ async fn launch(folder: &Path, port: Option<u16>) -> Result<(Running, u16)> {
     let mut command = Command::new(locate::nats_server()?);
     command.args(["-a", "127.0.0.1", "-p", &port, "-js"]);
     command.arg("-sd").arg(folder).arg("--ports_file_dir").arg(folder).arg("-l").arg(&log);
+    if folder.join(CONFIG).exists() {
+        command.arg("-c").arg(folder.join(CONFIG)).envs(environment.iter().copied());
+    }
     let mut running = Running::spawn(command)?;
     let port = eventually("the ports file of nats-server", STARTING, async || {
         if let Some(status) = running.ended()? {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -129,7 +129,7 @@ async fn own_server(config: &mut Config, server: &mut Option<Server>, folder: &P
             server.insert(started).url.clone()
         }
     };
-    config.nats.url = url;
+    config.nats.servers = vec![url];
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod completion;
 mod dev;
 mod dlq;
+mod doctor;
 mod graph;
 mod inspect;
 mod lag;
@@ -11,6 +12,7 @@ mod man;
 mod module;
 mod new;
 mod output;
+mod permissions;
 mod publish;
 mod run;
 mod schema;
@@ -78,6 +80,10 @@ enum Verb {
     Graph(graph::Graph),
     /// Say how far behind modules are, for monitors
     Lag(lag::Lag),
+    /// Look app and server over, and say what mends what is wrong
+    Doctor(doctor::Doctor),
+    /// Print the NATS permissions for host, readers and producers
+    Permissions(permissions::Permissions),
     /// Publish CloudEvents to an input stream
     Publish(publish::Publish),
     /// Install the NATS server that `pelton dev` starts
@@ -162,6 +168,8 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Tap(tap) => tap.main().await,
         Verb::Graph(graph) => graph.main().await,
         Verb::Lag(lag) => lag.main().await,
+        Verb::Doctor(doctor) => doctor.main().await,
+        Verb::Permissions(permissions) => permissions.main(),
         Verb::Publish(publish) => publish.main().await,
         Verb::Dev(dev) => dev.main().await,
         Verb::Server(server) => server.main(),

@@ -52,6 +52,9 @@ struct ApiError {
     description: String,
 }
 
+/// The server's error for a message that is for a stream of another name.
+const EXPECTED_STREAM: u32 = 10_060;
+
 impl Publisher {
     /// How long to wait for the answer to a batch. Requests in flight at a disconnect do not fail but wait this out.
     const TIMEOUT: Duration = Duration::from_secs(2);
@@ -66,6 +69,26 @@ impl Publisher {
         // While the connection is down its buffer fills up, and then publishing waits for as long as it is down.
         let all = tokio::time::timeout(self.timeout * 2, self.send(messages));
         all.await.unwrap_or_else(|_| Outcome::Ambiguous("the connection takes no messages".to_owned()))
+    }
+
+    /// Whether this connection may publish on `subject` of the app stream; if not, why. Nothing is stored: the message
+    /// says that it is for a stream of another name, which the server refuses once it has let it through.
+    pub async fn may_publish(&self, subject: String) -> Result<(), String> {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Expected-Stream", "nobody");
+        let request = Request::new().headers(headers).timeout(Some(self.timeout));
+        match self.client.send_request(subject.clone(), request).await {
+            Ok(answer) => match serde_json::from_slice(&answer.payload) {
+                Ok(Answer { error: Some(ApiError { err_code: EXPECTED_STREAM, .. }), .. }) => Ok(()),
+                Ok(Answer { error: Some(error), .. }) => Err(error.description),
+                Ok(_) | Err(_) => Err(format!("something else than the app stream answers on {subject}")),
+            },
+            // The server only tells the connection, in a line of its log, that it is not allowed.
+            Err(error) if error.kind() == RequestErrorKind::TimedOut => {
+                Err(format!("the server does not let messages on {subject} through"))
+            }
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     async fn send(&self, messages: &[Outgoing]) -> Outcome {

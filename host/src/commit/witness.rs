@@ -71,6 +71,13 @@ impl Witness {
         Ok(Self { bucket, stream: subjects.stream(), name })
     }
 
+    /// The bucket, if there is one.
+    pub async fn find(context: &jetstream::Context, subjects: &Subjects) -> Option<Self> {
+        let name = subjects.hosts_bucket();
+        let bucket = context.get_key_value(&name).await.ok()?;
+        Some(Self { bucket, stream: subjects.stream(), name })
+    }
+
     /// Compares what was seen with what is there: the app stream's info, or none if it does not exist.
     pub async fn check(&self, found: Option<&Info>) -> Result<(), Error> {
         let Some(seen) = self.seen().await? else { return Ok(()) };

@@ -1,6 +1,5 @@
 //! The table `http` as written, and what it means: where the host serves HTTP, and to whom.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::meant::Finding;
+use super::secret::{Secret, SecretTable};
 
 /// Where the host serves HTTP, and to whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,15 +20,6 @@ pub struct Http {
     pub token: Option<Secret>,
     /// What to speak TLS with.
     pub tls: Option<Tls>,
-}
-
-/// Where to find a secret, which is never written in a config file.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Secret {
-    /// In an environment variable.
-    Env(String),
-    /// In a file.
-    File(PathBuf),
 }
 
 /// A certificate chain and its key, as PEM files.
@@ -57,13 +48,6 @@ pub struct HttpTable {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SecretTable {
-    pub env: Option<String>,
-    pub file: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TlsTable {
     pub cert: PathBuf,
     pub key: PathBuf,
@@ -73,7 +57,11 @@ impl HttpTable {
     /// What the table in a config file in `folder` means; none if HTTP is off.
     pub fn meant(self, folder: &Path) -> Result<Option<Http>, Finding> {
         let Self { listen, names, token, tls } = self;
-        let token = token.map(|token| secret(token, folder)).transpose()?;
+        let secret = |token: Spanned<SecretTable>| {
+            let at = token.span();
+            token.into_inner().meant(folder).map_err(|why| Finding::new(at, why))
+        };
+        let token = token.map(secret).transpose()?;
         let tls = tls.map(|TlsTable { cert, key }| Tls { cert: folder.join(cert), key: folder.join(key) });
         let Some(written) = listen else { return Ok(Some(Http { listen: DEFAULT, names, token, tls })) };
         if written.as_ref() == OFF {
@@ -91,38 +79,5 @@ impl HttpTable {
             return Err(Finding::new(written.span(), message));
         }
         Ok(Some(Http { listen, names, token, tls }))
-    }
-}
-
-fn secret(written: Spanned<SecretTable>, folder: &Path) -> Result<Secret, Finding> {
-    let at = written.span();
-    match written.into_inner() {
-        SecretTable { env: Some(name), file: None } => Ok(Secret::Env(name)),
-        SecretTable { env: None, file: Some(file) } => Ok(Secret::File(folder.join(file))),
-        SecretTable { .. } => Err(Finding::new(at, "a token is { env = \"NAME\" } or { file = \"…\" }")),
-    }
-}
-
-/// Where it is to be found; never what it is.
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "the environment variable {name}"),
-            Self::File(file) => write!(f, "the file {}", file.display()),
-        }
-    }
-}
-
-impl Secret {
-    /// Reads it, without the white space around it.
-    ///
-    /// # Errors
-    /// When it is not there; the text says where it was looked for.
-    pub fn read(&self) -> Result<String, String> {
-        let read = match self {
-            Self::Env(name) => std::env::var(name).map_err(|error| error.to_string()),
-            Self::File(file) => std::fs::read_to_string(file).map_err(|error| error.to_string()),
-        };
-        read.map(|secret| secret.trim().to_owned()).map_err(|cause| format!("{self}: {cause}"))
     }
 }

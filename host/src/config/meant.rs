@@ -10,11 +10,8 @@ use toml::Spanned;
 
 use super::streams::{self, is_stream_name, not_a_name};
 use super::values::{Lanes, Period};
-use super::written::{
-    BreakerTable, DedupeTable, File, Filters, InputTable, ModuleTable, NatsTable, Retention, StreamTable,
-};
-use super::{Config, Input, Module, Nats, Stream};
-use crate::dev;
+use super::written::{BreakerTable, DedupeTable, File, Filters, InputTable, ModuleTable, Retention, StreamTable};
+use super::{Config, Input, Module, Stream, nats};
 use crate::effects::Grants;
 use crate::policy::breaker;
 use crate::route::Filter;
@@ -54,22 +51,13 @@ pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
     let modules = modules.into_iter().map(|(name, table)| context.module(name, table.into_inner()));
     Ok(Config {
         file: path.to_owned(),
-        nats: nats_of(nats, folder),
+        nats: nats::meant(nats, folder, |name| std::env::var(name).ok())?,
         stream: stream_of(stream)?,
         streams: streams::meant(streams, &Subjects::new(&app))?,
         http: http.meant(folder)?,
         modules: modules.collect::<Result<_, _>>()?,
         app,
     })
-}
-
-fn nats_of(table: NatsTable, folder: &Path) -> Nats {
-    let from_environment = || std::env::var("NATS_URL").ok();
-    let named = table.url.or_else(from_environment);
-    let is_named = named.is_some();
-    let own = || dev::server::address(&folder.join(dev::SERVER));
-    let url = named.or_else(own).unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned());
-    Nats { url, is_named, creds: table.creds.map(|creds| folder.join(creds)) }
 }
 
 fn stream_of(table: StreamTable) -> Result<Stream, Finding> {

@@ -2,10 +2,13 @@
 //!
 //! Unknown keys and bad values are errors with line and column.
 
+mod context;
 mod http;
 mod limits;
 mod meant;
+mod nats;
 mod parse;
+mod secret;
 mod streams;
 mod values;
 mod written;
@@ -14,9 +17,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use http::{Http, Secret, Tls};
+pub use http::{Http, Tls as HttpTls};
 pub use limits::{LARGEST_MEMORY, LARGEST_STACK, Limits, MOST_INSTANCES, MOST_TABLES};
+pub use nats::{Auth, Nats, Tls};
 pub use parse::{Error, load, parse};
+pub use secret::Secret;
 pub use values::{From, Lanes, Period, Size};
 
 use crate::effects::Grants;
@@ -42,17 +47,6 @@ pub struct Config {
     pub http: Option<Http>,
     /// The modules, by name.
     pub modules: Vec<Module>,
-}
-
-/// How to reach NATS.
-#[derive(Clone, Debug)]
-pub struct Nats {
-    /// The server, `nats://HOST:PORT`; several with commas between.
-    pub url: String,
-    /// Whether somebody named it, and it is not only what stands for nothing.
-    pub is_named: bool,
-    /// A credentials file.
-    pub creds: Option<PathBuf>,
 }
 
 /// How the app stream is made and written.

@@ -58,7 +58,7 @@ impl Config {
     /// The input streams that modules read and nobody declares, with the subjects that they read from them.
     pub fn undeclared_streams(&self) -> impl Iterator<Item = Wanted> {
         let app_stream = Subjects::new(&self.app).stream();
-        let is_known = |name: &String| *name == app_stream || self.streams.iter().any(|known| known.name == *name);
+        let is_known = move |name: &String| *name == app_stream || self.streams.iter().any(|known| known.name == *name);
         let names: BTreeSet<&String> = self.modules.iter().map(|module| &module.input.stream).collect();
         names.into_iter().filter(move |name| !is_known(name)).map(|name| Wanted {
             name: name.clone(),

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::http::HttpTable;
 use super::limits::LimitsTable;
+use super::nats::NatsTable;
 use super::streams::StreamsTable;
 use super::values::{From, Lanes, Period};
 use crate::policy::OnFailure;
@@ -31,13 +32,6 @@ pub struct File {
     pub retention: BTreeMap<Name, Spanned<Retention>>,
     #[serde(default)]
     pub modules: BTreeMap<Name, Spanned<ModuleTable>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub struct NatsTable {
-    pub url: Option<String>,
-    pub creds: Option<PathBuf>,
 }
 
 #[derive(Deserialize, Default)]

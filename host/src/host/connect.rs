@@ -1,5 +1,6 @@
 //! The two connections of a host: one to read, one to commit, so that neither holds the other up.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use async_nats::{Client, ConnectOptions, Event, jetstream};
 use tracing::{info, warn};
 
 use super::Error;
-use crate::config::Nats;
+use crate::config::{Auth, Nats, Tls};
 use crate::event::Sequence;
 use crate::policy::backoff;
 
@@ -22,25 +23,76 @@ pub struct Connections {
     pub read: Client,
     /// For batches, and nothing else.
     pub commit: Client,
+    api_prefix: String,
 }
 
 /// Connects twice.
 pub async fn connect(nats: &Nats) -> Result<Connections, Error> {
-    Ok(Connections { read: one(nats, "pelton-read").await?, commit: one(nats, "pelton-commit").await? })
+    let (read, commit) = (one(nats, "pelton-read").await?, one(nats, "pelton-commit").await?);
+    Ok(Connections { read, commit, api_prefix: nats.api_prefix.clone() })
 }
 
 async fn one(nats: &Nats, name: &'static str) -> Result<Client, Error> {
-    let failed = |cause: String| Error::Connect { url: nats.url.clone(), cause };
-    let mut options = ConnectOptions::new()
+    let failed = |cause: String| Error::Connect { url: nats.shown(), cause };
+    let options = ConnectOptions::new()
         .name(name)
         .request_timeout(Some(TIMEOUT))
         .reconnect_delay_callback(|attempt| backoff(Sequence(u64::from(std::process::id())), reconnects(attempt)))
         .event_callback(move |event| async move { log(name, &event) });
-    if let Some(creds) = &nats.creds {
-        options = options.credentials_file(creds).await.map_err(|e| failed(format!("{}: {e}", creds.display())))?;
+    let options = authenticated(options, &nats.auth).await.map_err(failed)?;
+    let options = secured(options, nats.tls.as_ref());
+    let options = match &nats.inbox_prefix {
+        Some(prefix) => options.custom_inbox_prefix(prefix),
+        None => options,
+    };
+    let servers: Vec<&str> = nats.servers.iter().map(String::as_str).collect();
+    options.connect(servers).await.map_err(|e| failed(because(&e)))
+}
+
+/// An error with its causes, which the client keeps apart.
+fn because(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
     }
-    let servers: Vec<&str> = nats.url.split(',').map(str::trim).collect();
-    options.connect(servers).await.map_err(|e| failed(e.to_string()))
+    text
+}
+
+async fn authenticated(options: ConnectOptions, auth: &Auth) -> Result<ConnectOptions, String> {
+    Ok(match auth {
+        Auth::None => options,
+        Auth::User(user, password) => options.user_and_password(user.clone(), password.read()?),
+        Auth::Token(token) => options.token(token.read()?),
+        Auth::Nkey(path) => options.nkey(seed(path)?),
+        Auth::Creds(path) => {
+            let shown = |cause| format!("cannot use the credentials in {}: {cause}", path.display());
+            options.credentials_file(path).await.map_err(shown)?
+        }
+    })
+}
+
+/// The seed in a file that may hold more, as those of `nk` and `nsc` do.
+fn seed(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|cause| format!("cannot read {}: {cause}", path.display()))?;
+    let seed = text.lines().map(str::trim).find(|line| line.starts_with("SU"));
+    seed.map(str::to_owned).ok_or_else(|| format!("{} holds no seed of a user, which begins with SU", path.display()))
+}
+
+fn secured(mut options: ConnectOptions, tls: Option<&Tls>) -> ConnectOptions {
+    let Some(Tls { ca, client, first }) = tls else { return options };
+    options = options.require_tls(true);
+    if let Some(ca) = ca {
+        options = options.add_root_certificates(ca.clone());
+    }
+    if let Some((cert, key)) = client {
+        options = options.add_client_certificate(cert.clone(), key.clone());
+    }
+    if *first { options.tls_first() } else { options }
 }
 
 fn reconnects(attempt: usize) -> u32 {
@@ -58,7 +110,7 @@ fn log(connection: &str, event: &Event) {
 impl Connections {
     /// JetStream, on the connection for reading.
     pub fn jetstream(&self) -> jetstream::Context {
-        jetstream::new(self.read.clone())
+        jetstream::with_prefix(self.read.clone(), &self.api_prefix)
     }
 
     /// The most bytes of a message that the server takes.

@@ -23,7 +23,7 @@ use tracing::{debug, info, warn};
 
 use super::guard::Guard;
 use super::{Served, router};
-use crate::config::{Http, Tls};
+use crate::config::{Http, HttpTls as Tls};
 
 /// Why HTTP is not served.
 #[derive(Debug, thiserror::Error)]

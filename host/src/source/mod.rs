@@ -87,6 +87,17 @@ impl InputStream {
         self.largest_message
     }
 
+    /// What the server knew of it when it was opened.
+    pub fn info(&self) -> &Info {
+        self.stream.cached_info()
+    }
+
+    /// The time that the server's clock shows.
+    pub async fn clock(&self) -> Result<OffsetDateTime, Error> {
+        let consumer = self.consumer(DeliverPolicy::New, &[]).await?;
+        Ok(consumer.cached_info().created)
+    }
+
     /// Its last position when it was opened.
     pub fn last(&self) -> Sequence {
         Sequence(self.stream.cached_info().state.last_sequence)

@@ -41,6 +41,11 @@ impl<T> Merge<T> {
         }
     }
 
+    /// Waits no longer for what the sources are said to have.
+    pub fn give_up_waiting(&mut self) {
+        self.sources.iter_mut().for_each(|source| source.more = false);
+    }
+
     /// Whether source `at` should be asked for more.
     pub fn wants(&self, at: usize) -> bool {
         self.sources.get(at).is_some_and(|source| source.waiting.is_empty())
@@ -92,6 +97,16 @@ mod tests {
         assert!(merge.wants(0) && merge.wants(1));
         merge.push(0, at(8), "input", 0);
         assert!(!merge.wants(0));
+        assert_eq!(drain(&mut merge), ["input"]);
+    }
+
+    #[test]
+    fn what_never_comes_is_not_waited_for_for_ever() {
+        let mut merge = Merge::new(2);
+        merge.push(0, at(1), "input", 0);
+        merge.pending(1, 1);
+        assert_eq!(drain(&mut merge), Vec::<&str>::new());
+        merge.give_up_waiting();
         assert_eq!(drain(&mut merge), ["input"]);
     }
 

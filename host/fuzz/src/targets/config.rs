@@ -51,7 +51,7 @@ fn is_within_bounds(config: &Config) {
     is_in(&stream.replicas, 1..=5);
     is_in(&stream.batch, 2..=50_000);
     assert!(!stream.advance.is_zero());
-    assert!(!config.nats.url.is_empty());
+    assert!(!config.nats.servers.is_empty());
     is_name(&config.app);
     assert!(config.modules.is_sorted_by(|one, other| one.name < other.name), "{:?}", config.modules);
     let views: Vec<&Name> = config.modules.iter().flat_map(|module| &module.grants.views).collect();

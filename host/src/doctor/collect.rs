@@ -1,0 +1,216 @@
+//! Asks a server, an app and its config for what [`findings`](super::findings) judges. Writes nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
+use async_nats::{Client, jetstream};
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::{AppStream, Facts, Input, Module, Server, Storage, Sync};
+use crate::commit::app_stream;
+use crate::commit::batch::Publisher;
+use crate::commit::read::Reader;
+use crate::commit::record::Record;
+use crate::commit::witness::Witness;
+use crate::config::{self, Config};
+use crate::dlq::Selection;
+use crate::event::rfc3339;
+use crate::guest::{Engines, Plugin};
+use crate::host::Connections;
+use crate::query::Query;
+use crate::route::Filter;
+use crate::source::InputStream;
+use crate::subject::{Name, Subjects};
+
+/// Collects the facts of the app that `config` describes, at `now`.
+pub async fn collect(config: &Config, connections: &Connections, now: OffsetDateTime) -> Facts {
+    let (context, subjects) = (connections.jetstream(), Subjects::new(&config.app));
+    let found = app_stream::find(&context, &subjects).await;
+    let reader = found.as_ref().ok().and_then(Option::as_ref);
+    let witness = Witness::find(&context, &subjects).await;
+    let witness = match (witness, &found) {
+        (Some(witness), Ok(reader)) => {
+            witness.check(reader.as_ref().map(Reader::info)).await.map_err(|e| e.to_string())
+        }
+        (_, Err(error)) => Err(error.to_string()),
+        (None, Ok(_)) => Ok(()),
+    };
+    let mut facts = Facts {
+        server: server(connections, &context).await,
+        app_stream: None,
+        witness,
+        plugins: plugins(config),
+        inputs: inputs(config, &context, &subjects).await,
+        modules: BTreeMap::new(),
+        left: Vec::new(),
+        dead_letters: BTreeMap::new(),
+    };
+    if let Some(reader) = reader {
+        facts.app_stream = Some(of_app_stream(config, connections, reader, &subjects, now).await);
+        facts.server.ahead = clock(&context, reader.name()).await;
+    }
+    if let Ok(query) = Query::open(context, &config.app).await {
+        known(config, &query, &mut facts, now).await;
+    } else {
+        let never = |module: &config::Module| Module {
+            stream: module.input.stream.clone(),
+            ran: None,
+            changed: None,
+            behind: (None, None),
+        };
+        facts.modules = config.modules.iter().map(|module| (module.name.clone(), never(module))).collect();
+    }
+    facts
+}
+
+async fn server(connections: &Connections, context: &jetstream::Context) -> Server {
+    let info = connections.read.server_info();
+    let jetstream = context.query_account().await.map_err(|e| e.to_string()).map(|account| Storage {
+        used: account.storage,
+        limit: account.limits.max_storage.and_then(|limit| u64::try_from(limit).ok()),
+    });
+    Server {
+        fits: app_stream::check_server(&connections.read).is_ok(),
+        jetstream,
+        sync: sync(&connections.read, &info.server_id).await,
+        version: info.version,
+        ahead: None,
+    }
+}
+
+/// When the server writes to disk. It tells only users of its system account.
+async fn sync(client: &Client, server: &str) -> Option<Sync> {
+    #[derive(Deserialize)]
+    struct Answer {
+        data: Variables,
+    }
+    #[derive(Deserialize)]
+    struct Variables {
+        jetstream: JetStream,
+    }
+    #[derive(Deserialize)]
+    struct JetStream {
+        config: Option<Setting>,
+    }
+    #[derive(Deserialize)]
+    struct Setting {
+        #[serde(default)]
+        sync_interval: u64,
+        #[serde(default)]
+        sync_always: bool,
+    }
+    let subject = format!("$SYS.REQ.SERVER.{server}.VARZ");
+    let answer = tokio::time::timeout(Duration::from_secs(1), client.request(subject, "{}".into())).await.ok()?.ok()?;
+    let setting = serde_json::from_slice::<Answer>(&answer.payload).ok()?.data.jetstream.config?;
+    Some(if setting.sync_always { Sync::Always } else { Sync::Every(Duration::from_nanos(setting.sync_interval)) })
+}
+
+/// How far the server's clock is ahead, as a reader that it makes shows it.
+async fn clock(context: &jetstream::Context, stream: &str) -> Option<f64> {
+    let stream = InputStream::open(context, stream).await.ok()?;
+    let before = OffsetDateTime::now_utc();
+    let servers = stream.clock().await.ok()?;
+    let after = OffsetDateTime::now_utc();
+    let meanwhile: time::Duration = after - before;
+    Some((servers - before).as_seconds_f64() - meanwhile.as_seconds_f64() / 2.0)
+}
+
+async fn of_app_stream(
+    config: &Config,
+    connections: &Connections,
+    reader: &Reader,
+    subjects: &Subjects,
+    now: OffsetDateTime,
+) -> AppStream {
+    let info = reader.info();
+    let publisher = Publisher::new(connections.commit.clone());
+    let mut may_publish = Ok(());
+    for subject in subjects.samples() {
+        may_publish = may_publish.and(publisher.may_publish(subject).await);
+    }
+    let kept = config.modules.iter().flat_map(|module| &module.grants.emits).filter(|(_, kept)| kept.is_none());
+    AppStream {
+        setting: app_stream::verify(&info.config, subjects).map_err(|e| e.to_string()),
+        replicas: info.config.num_replicas,
+        bytes: info.state.bytes,
+        messages: info.state.messages,
+        age: (now - info.created).try_into().unwrap_or_default(),
+        may_publish,
+        kept_for_ever: kept.map(|(category, _)| category.clone()).collect(),
+    }
+}
+
+fn plugins(config: &Config) -> BTreeMap<Name, Result<(), String>> {
+    let mut engines = Engines::default();
+    let mut load = |module: &config::Module| {
+        let engine = engines.with_stack(module.limits.stack).map_err(|e| e.to_string())?;
+        Plugin::load(&engine, &module.plugin, module.digest.as_deref()).map(|_| ()).map_err(|e| e.to_string())
+    };
+    config.modules.iter().map(|module| (module.name.clone(), load(module))).collect()
+}
+
+async fn inputs(
+    config: &Config,
+    context: &jetstream::Context,
+    subjects: &Subjects,
+) -> BTreeMap<String, Result<Input, String>> {
+    let mut inputs = BTreeMap::new();
+    for module in config.modules.iter().filter(|module| module.input.stream != subjects.stream()) {
+        let name = &module.input.stream;
+        if !inputs.contains_key(name) {
+            let opened = InputStream::open(context, name).await;
+            inputs.insert(name.clone(), opened.map(|stream| input(&stream, subjects)).map_err(|e| e.to_string()));
+        }
+    }
+    inputs
+}
+
+fn input(stream: &InputStream, subjects: &Subjects) -> Input {
+    let info = stream.info();
+    let own: Vec<Filter> = subjects.all().into_iter().filter_map(|subject| Filter::try_from(subject).ok()).collect();
+    let overlaps = |subject: &&String| {
+        let subject = Filter::try_from((*subject).clone());
+        subject.is_ok_and(|subject| own.iter().any(|own| own.overlaps(&subject)))
+    };
+    Input {
+        created: rfc3339(info.created),
+        holds: (info.state.first_sequence, info.state.last_sequence),
+        in_files: info.config.storage == StorageType::File,
+        most_messages: u64::try_from(info.config.max_messages).ok().filter(|most| *most > 0),
+        longest: Some(info.config.max_age).filter(|longest| !longest.is_zero()),
+        limits_bytes: info.config.max_bytes > 0,
+        refuses: info.config.discard == DiscardPolicy::New,
+        overlaps: info.config.subjects.iter().find(overlaps).cloned(),
+    }
+}
+
+/// Adds what the app stream knows of modules and dead letters.
+async fn known(config: &Config, query: &Query, facts: &mut Facts, now: OffsetDateTime) {
+    let mut states: BTreeMap<Name, _> = query
+        .modules()
+        .await
+        .unwrap_or_default()
+        .into_iter()
+        .map(|state| (state.record.module.clone(), state))
+        .collect();
+    let lags = query.lags(&config.modules, now).await.unwrap_or_default();
+    let mut seconds: BTreeMap<Name, Option<f64>> = lags.into_iter().map(|lag| (lag.module, lag.seconds)).collect();
+    for module in &config.modules {
+        let state = states.remove(&module.name);
+        let changed = state.as_ref().and_then(|state| {
+            state.record.allows(&Record::of(module, &state.record.plugin)).err().map(|changed| changed.to_string())
+        });
+        let behind = (state.as_ref().and_then(|state| state.lag), seconds.remove(&module.name).flatten());
+        let ran = state.map(|state| (state.record, state.checkpoints));
+        let stream = module.input.stream.clone();
+        facts.modules.insert(module.name.clone(), Module { stream, ran, changed, behind });
+    }
+    facts.left = states.into_keys().collect();
+    for letter in query.dead_letters(&Selection::default()).await.unwrap_or_default() {
+        if let Ok(name) = letter.module.parse() {
+            *facts.dead_letters.entry(name).or_default() += 1;
+        }
+    }
+}
