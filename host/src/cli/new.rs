@@ -1,6 +1,7 @@
 //! `pelton new`: a project with a plugin that builds and passes its tests at once. Needs neither network nor repository.
 
 mod embedded;
+mod language;
 mod manifest;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use self::embedded::{C_SDK, File, JS_SDK, PYTHON_SDK, RUST_MANIFESTS, RUST_SDK, TEMPLATES, WIT, WORKSPACE};
+use self::language::Language;
 use super::output::{Format, print};
 use crate::guest::Role;
 use crate::subject::Name;
@@ -35,16 +37,6 @@ pub struct New {
     /// How to print
     #[arg(short, long, default_value = "text")]
     output: Format,
-}
-
-/// The languages that there is an SDK for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-enum Language {
-    Rust,
-    Js,
-    Python,
-    C,
 }
 
 #[derive(Serialize)]
@@ -99,57 +91,6 @@ fn write(path: &Path, content: &str) -> anyhow::Result<()> {
     std::fs::write(path, content).with_context(failed)
 }
 
-impl Language {
-    /// Its name for people.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Rust => "Rust",
-            Self::Js => "JavaScript",
-            Self::Python => "Python",
-            Self::C => "C",
-        }
-    }
-
-    /// The command that installs what its builds need.
-    fn install(self) -> &'static str {
-        match self {
-            Self::Rust => "rustup target add wasm32-unknown-unknown",
-            Self::Js => "npm install",
-            Self::Python => "pip install -r vendor/pelton-sdk/python/requirements.txt",
-            Self::C => "pip install -r vendor/pelton-sdk/c/requirements.txt",
-        }
-    }
-
-    /// The command that builds the plugin.
-    fn build(self) -> &'static str {
-        match self {
-            Self::Rust => "cargo build --release --target wasm32-unknown-unknown",
-            Self::Js => "npm run build",
-            Self::Python | Self::C => "sh build.sh",
-        }
-    }
-
-    /// Where in a project the templates of its own go: those of the language, then that of the role.
-    fn places(self) -> (&'static [File], File) {
-        match self {
-            Self::Rust => (&[("Cargo.toml", "Cargo.toml"), ("cases.rs", "tests/cases.rs")], ("lib.rs", "src/lib.rs")),
-            Self::Js => (&[("package.json", "package.json")], ("plugin.js", "src/plugin.js")),
-            Self::Python => (&[("build.sh", "build.sh")], ("plugin.py", "src/plugin.py")),
-            Self::C => (&[("build.sh", "build.sh")], ("plugin.c", "src/plugin.c")),
-        }
-    }
-
-    /// What git is to leave alone.
-    fn ignored(self) -> &'static str {
-        match self {
-            Self::Rust => "/target/\n",
-            Self::Js => "/*.wasm\nnode_modules/\n",
-            Self::Python => "/*.wasm\n__pycache__/\n",
-            Self::C => "/*.wasm\n",
-        }
-    }
-}
-
 /// A project to be made.
 struct Project<'a> {
     name: &'a str,
@@ -185,7 +126,7 @@ impl Project<'_> {
 
     /// Refuses what cannot be built.
     fn check(&self) -> anyhow::Result<()> {
-        if self.language == Language::Rust && TAKEN.contains(&self.crate_name().as_str()) {
+        if self.language == Language::Rust && TAKEN.split(' ').any(|taken| taken == self.crate_name()) {
             bail!("a crate cannot be called {:?}, which is a word of Rust's or a crate that it uses", self.name);
         }
         Ok(())
@@ -258,75 +199,11 @@ impl Project<'_> {
 }
 
 /// What a crate cannot be called: the words of the language, and the crates that a plugin in Rust is built from.
-const TAKEN: &[&str] = &[
-    "abstract",
-    "alloc",
-    "as",
-    "async",
-    "await",
-    "become",
-    "box",
-    "break",
-    "build",
-    "const",
-    "continue",
-    "core",
-    "crate",
-    "deps",
-    "do",
-    "dyn",
-    "else",
-    "enum",
-    "examples",
-    "extern",
-    "false",
-    "final",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "incremental",
-    "let",
-    "loop",
-    "macro",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "override",
-    "pelton_cases",
-    "pelton_sdk",
-    "priv",
-    "proc_macro",
-    "pub",
-    "ref",
-    "return",
-    "self",
-    "serde",
-    "serde_json",
-    "serde_path_to_error",
-    "similar",
-    "static",
-    "std",
-    "struct",
-    "super",
-    "test",
-    "trait",
-    "true",
-    "try",
-    "type",
-    "typeof",
-    "unsafe",
-    "unsized",
-    "use",
-    "virtual",
-    "where",
-    "while",
-    "wit_bindgen",
-    "yield",
-];
+const TAKEN: &str = "\
+    abstract alloc as async await become box break build const continue core crate deps do dyn else enum examples \
+    extern false final fn for gen if impl in incremental let loop macro match mod move mut override pelton_cases \
+    pelton_sdk priv proc_macro pub ref return self serde serde_json serde_path_to_error similar static std struct \
+    super test trait true try type typeof unsafe unsized use virtual where while wit_bindgen yield";
 
 #[cfg(test)]
 mod tests {
