@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod policy;
 pub mod query;
 pub mod route;
+pub mod service;
 pub mod source;
 pub mod status;
 pub mod subject;

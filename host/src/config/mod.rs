@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use http::{Http, Secret, Tls};
 pub use limits::{LARGEST_MEMORY, LARGEST_STACK, Limits, MOST_INSTANCES, MOST_TABLES};
 pub use parse::{Error, load, parse};
-pub use values::{From, Lanes, Size};
+pub use values::{From, Lanes, Period, Size};
 
 use crate::effects::Grants;
 use crate::policy::{OnFailure, breaker};

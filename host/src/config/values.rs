@@ -1,6 +1,7 @@
 //! Values of the config that have a form of their own: durations, sizes, lanes, starting points.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
@@ -85,13 +86,19 @@ pub struct Period(pub Duration);
 /// The units of a [`Period`], in milliseconds.
 const PERIODS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let millis = number_in(text, PERIODS).filter(|millis| *millis > 0);
+        let bad = || format!("{text:?} is no duration: write \"250ms\", \"2s\", \"1m\", \"1h\" or \"30d\"");
+        millis.map(|millis| Self(Duration::from_millis(millis))).ok_or_else(bad)
+    }
+}
+
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let millis = number_in(&text, PERIODS).filter(|millis| *millis > 0);
-        let period = millis.map(|millis| Self(Duration::from_millis(millis)));
-        let bad = || format!("{text:?} is no duration: write \"250ms\", \"2s\", \"1m\", \"1h\" or \"30d\"");
-        period.ok_or_else(|| de::Error::custom(bad()))
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
