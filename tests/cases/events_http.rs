@@ -41,7 +41,7 @@ async fn emit(app: &App, key: &str, category: &str) -> Result<u64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn events_come_as_they_are_stored_and_a_reader_that_comes_back_misses_none() -> Result<()> {
     let (mut app, _host, http) = app().await?;
-    app.covered("probe", 1, emit(&app, "a b", "out").await?).await?;
+    app.covered("probe", 1, app.publish("in.a", r#"[{"emit":{"key":"a b"}}]"#).await?).await?;
     let mut all = http.events("/events?since=first", &[]).await?;
     let mut new = http.events("/events", &[]).await?;
     let (first, event) = next(&mut all).await?;
@@ -169,6 +169,7 @@ async fn what_is_no_event_or_no_input_is_refused_and_nothing_is_stored() -> Resu
     let structured = [("content-type", "application/cloudevents+json")];
     let batch = [("content-type", "application/cloudevents-batch+json")];
     let large = format!(r#"{{"specversion":"1.0","id":"l","source":"s","type":"t","data":"{}"}}"#, "x".repeat(2 << 20));
+    let long = format!("in.{}", "x".repeat(5_000));
     let huge = "x".repeat(9 << 20);
     for (subject, headers, body, status) in [
         ("in.a", &[("content-type", "application/json")][..], "{}", 415),
@@ -182,11 +183,25 @@ async fn what_is_no_event_or_no_input_is_refused_and_nothing_is_stored() -> Resu
         ("pelton.demo.events.out.a", &structured, EVENT, 404),
         ("in.*", &structured, EVENT, 400),
         ("in..a", &structured, EVENT, 400),
+        (long.as_str(), &structured, EVENT, 413),
         ("in.a%20b", &structured, EVENT, 400),
     ] {
         let answer = http.send("POST", &format!("/events/{subject}"), headers, body.to_owned()).await?;
         assert!(answer.status == status && !answer.problem().is_empty(), "{subject} {status}: {answer:?}");
     }
+    let wide = [&structured[..], &[("ce-specversion", "1.0")]].concat();
+    assert_eq!(
+        http.send(
+            "POST",
+            "/events/in.a",
+            &wide,
+            format!(r#"{{"specversion":"1.0","id":"w","source":"{}","type":"t"}}"#, "é".repeat(40_000))
+        )
+        .await?
+        .status,
+        413
+    );
+    assert!(http.get("/metrics").await?.text().contains("pelton_reconnects_total{connection=\"read\"} 0"));
     assert!(stored::messages(&app, "IN", "in.>").await?.is_empty());
     assert!(stored::events(&app, "out").await?.is_empty());
     let half = http.send("POST", "/events/in.a", &batch, format!("[{EVENT},{large}]")).await?;

@@ -52,6 +52,10 @@ async fn views_are_listed_and_their_keys_paged_through() -> Result<()> {
         behind = format!("&behind={}", next.replace(' ', "%20"));
     }
     assert_eq!(found, keys(&all));
+    let (long, empty) = ("k".repeat(8_000), Value::Null);
+    for key in [long.as_str(), ""] {
+        assert_eq!(http.get_json(&format!("/views/v?key={key}")).await?["entries"][0]["value"], empty);
+    }
     let some = http.get_json("/views/v?key=x/1&key=nothing&key=United%20Kingdom").await?;
     assert_eq!((keys(&some), &some["entries"][1]["value"]), (vec!["x/1", "nothing", "United Kingdom"], &Value::Null));
     Ok(())

@@ -1,5 +1,6 @@
 //! `POST /events/{subject}`: CloudEvents over HTTP, in binary, structured or batch mode, into an input stream.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use async_nats::{HeaderMap as Headers, HeaderName, HeaderValue};
@@ -17,6 +18,7 @@ use super::problem::as_json;
 use super::{Acting, Problem, Served};
 use crate::cloudevents::{self, STRUCTURED};
 use crate::config::Config;
+use crate::effects::{Bounds, Outgoing};
 use crate::event::{Event, Message, Sequence};
 use crate::source::{self, InputStream};
 use crate::subject::Subjects;
@@ -130,18 +132,17 @@ fn decoded(subject: &str, headers: Vec<(String, String)>, payload: Bytes) -> Res
 
 /// Publishes an event to `stream`.
 async fn publish(served: &Served, subject: &str, stream: &str, event: &Event) -> Result<Published, Problem> {
-    let encoded = cloudevents::encode(event);
-    let size = event.data.len() + encoded.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
-    let most = served.connections.max_payload();
-    if size > most {
-        let detail = format!("the event {:?} takes {size} bytes, and the server takes {most} in a message", event.id);
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-    }
+    let encoded = cloudevents::encode(event).into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
+    let message = Outgoing { subject: subject.into(), headers: encoded, payload: event.data.clone() };
+    // The server closes the connection on a subject that is too long, and this one is shared.
+    Bounds::new(served.connections.max_payload(), 1).check(&message).map_err(|violation| {
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the event {:?} is too large: {violation}", event.id))
+    })?;
     let mut headers = Headers::new();
     // The stream may have changed since it was asked what it stores.
     headers.insert("Nats-Expected-Stream", stream);
-    for (name, value) in encoded {
-        let unfit = |_| bad(format!("the attribute {name:?} cannot be a header"));
+    for (name, value) in message.headers {
+        let unfit = |cause: String| bad(format!("the attribute {name:?} cannot be a header: {cause}"));
         let value = value.parse::<HeaderValue>().map_err(|error| unfit(error.to_string()))?;
         headers.insert(name.parse::<HeaderName>().map_err(|error| unfit(error.to_string()))?, value);
     }

@@ -125,6 +125,10 @@ impl Query {
     }
 
     async fn entry_of(&self, view: &Name, generation: u32, key: String) -> Result<Entry, Error> {
+        if key.is_empty() {
+            // No guest can write it, and it makes no subject.
+            return Ok(Entry { key, revision: Sequence(0), value: None });
+        }
         let subject = self.subjects.view_value(view, generation, &key);
         let stored = self.reader.view(&subject, true).await.map_err(read::Error::from)?;
         Ok(Entry { key, revision: stored.revision, value: stored.value })
