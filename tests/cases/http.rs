@@ -3,7 +3,6 @@
 use std::{fs, sync::Arc};
 
 use anyhow::{Context, Result};
-use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use pelton_tests::{App, Host, Http, SOON, eventually, logged};
 use serde_json::Value;
 use tokio::{
@@ -84,27 +83,6 @@ async fn readiness_tells_when_nats_is_away_and_when_it_is_back() -> Result<()> {
     ready(&http, 200).await?;
     let metrics = http.get("/metrics").await?.text();
     assert!(metrics.contains("pelton_reconnects_total{connection=\"commit\"} 1"), "{metrics}");
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn readiness_tells_why_the_app_stream_takes_nothing_and_nothing_is_lost() -> Result<()> {
-    let app = App::with_input(&probe::module("")).await?;
-    let host = app.host()?;
-    let http = host.http().await?;
-    app.covered("probe", 1, app.publish("in.a", "[]").await?).await?;
-    let good = app.jetstream().get_stream("KV_demo").await?.get_info().await?;
-    let full = Config { max_bytes: 1, discard: DiscardPolicy::New, ..good.config.clone() };
-    app.jetstream().update_stream(&full).await?;
-    let last = app.publish("in.a", r#"[{"emit":{}}]"#).await?;
-    let reasons = ready(&http, 503).await?;
-    assert!(reasons.iter().any(|reason| reason["what"] == "commit"), "{reasons:?}");
-    app.jetstream().update_stream(&good.config).await?;
-    ready(&http, 200).await?;
-    app.covered("probe", 1, last).await?;
-    assert_eq!(probe::causes(&app).await?, [last]);
-    let metrics = http.get("/metrics").await?.text();
-    assert!(!metrics.contains("pelton_commits_total{outcome=\"unavailable\"} 0"), "{metrics}");
     Ok(())
 }
 

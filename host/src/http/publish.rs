@@ -95,10 +95,7 @@ fn read(subject: &str, headers: &HeaderMap, body: &Bytes) -> Result<Vec<Event>, 
         let events: Vec<&RawValue> =
             serde_json::from_slice(body).map_err(|error| bad(format!("the batch is no list in JSON: {error}")))?;
         if events.len() > MOST_EVENTS {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a batch has at most {MOST_EVENTS} events"),
-            ));
+            return Err(bad(format!("a batch has at most {MOST_EVENTS} events")));
         }
         let one = |event: &&RawValue| {
             let payload = body.slice_ref(event.get().as_bytes());
