@@ -30,6 +30,7 @@ pub mod permissions;
 pub mod policy;
 pub mod query;
 pub mod route;
+pub mod service;
 pub mod source;
 pub mod status;
 pub mod subject;

@@ -1,5 +1,6 @@
 //! What a host measures: all metrics, by name, in one place. Handles are resolved once, so that counting is an addition.
 
+mod commits;
 mod share;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+pub use self::commits::Commits;
 pub use self::share::Share;
 use crate::commit::Tally;
-use crate::commit::batch::Outcome;
 use crate::policy::CauseKind;
 use crate::subject::Name;
 
@@ -68,18 +69,6 @@ pub struct Module {
     /// View keys that its lanes remember.
     pub cached: Gauge,
 }
-
-/// What is measured of the committer.
-#[derive(Debug)]
-pub struct Commits {
-    outcomes: [Counter; OUTCOMES.len()],
-    messages: Histogram,
-    bytes: Histogram,
-    seconds: Histogram,
-}
-
-/// What becomes of a batch, as `pelton_commits_total` names it.
-const OUTCOMES: [&str; 5] = ["committed", "rejected", "ambiguous", "refused", "unavailable"];
 
 /// A counter for each kind of cause.
 #[derive(Debug)]
@@ -152,13 +141,6 @@ fn family<F: Metric + Clone + Default>(registry: &mut Registry, name: &str, help
     let family = F::default();
     registry.register(name, help, family.clone());
     family
-}
-
-/// A histogram with `buckets` from `start`, each bound `factor` times the one before.
-fn histogram(registry: &mut Registry, name: &str, help: &str, (start, factor, buckets): (f64, f64, u16)) -> Histogram {
-    let histogram = Histogram::new(exponential_buckets(start, factor, buckets));
-    registry.register(name, help, histogram.clone());
-    histogram
 }
 
 /// From 1 µs, which is what a call takes at least, to 4 s.
@@ -239,43 +221,6 @@ impl Module {
     pub fn state(&self, state: &str) {
         for (gauge, name) in self.states.iter().zip(STATES) {
             gauge.set(i64::from(name == state));
-        }
-    }
-}
-
-impl Commits {
-    fn registered(registry: &mut Registry) -> Self {
-        let outcomes = family::<Family<Labels, Counter>>(registry, "commits", "Batches, by what became of them");
-        let of = |outcome: &str| outcomes.get_or_create_owned(&vec![("outcome", outcome.to_owned())]);
-        Self {
-            outcomes: OUTCOMES.map(of),
-            messages: histogram(registry, "commit_messages", "Messages of committed batches", (1.0, 2.0, 13)),
-            bytes: histogram(registry, "commit_bytes", "Bytes of committed batches", (256.0, 4.0, 9)),
-            seconds: histogram(
-                registry,
-                "commit_duration_seconds",
-                "How long the server takes to store a batch",
-                (0.000_5, 2.0, 14),
-            ),
-        }
-    }
-
-    /// Counts a batch of so many messages and bytes that took so long.
-    pub fn sent(&self, outcome: &Outcome, (messages, bytes): (usize, usize), seconds: f64) {
-        let name = match outcome {
-            Outcome::Committed(_) => "committed",
-            Outcome::GuardRejected => "rejected",
-            Outcome::Ambiguous(_) => "ambiguous",
-            Outcome::Refused(_) => "refused",
-            Outcome::Unavailable(_) => "unavailable",
-        };
-        for (counter, of) in self.outcomes.iter().zip(OUTCOMES) {
-            counter.inc_by(u64::from(of == name));
-        }
-        if let Outcome::Committed(_) = outcome {
-            self.messages.observe(messages as f64);
-            self.bytes.observe(bytes as f64);
-            self.seconds.observe(seconds);
         }
     }
 }

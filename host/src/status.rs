@@ -185,3 +185,24 @@ impl Status {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_not_stored_is_a_reason_until_one_is() {
+        let (status, took) = (Status::new(&[]), Duration::from_millis(1));
+        let reasons = |outcome| {
+            status.sent(&outcome, (1, 1), took);
+            status.reasons().into_iter().map(|reason| (reason.what, reason.reason)).collect::<Vec<_>>()
+        };
+        let full = || "insufficient storage (10047)".to_owned();
+        for outcome in [Outcome::Unavailable(full()), Outcome::Refused(full()), Outcome::Ambiguous(full())] {
+            assert_eq!(reasons(outcome), [("commit", full())]);
+        }
+        assert_eq!(reasons(Outcome::GuardRejected), []);
+        assert_eq!(reasons(Outcome::Unavailable(full())).len(), 1);
+        assert_eq!(reasons(Outcome::Committed(Sequence(7))), []);
+    }
+}

@@ -14,6 +14,7 @@ mod locate;
 #[path = "../demo/src/options.rs"]
 #[allow(dead_code, reason = "shared with the demo: refused here before anything is built, read there")]
 mod options;
+mod schema;
 mod step;
 mod test;
 mod tools;

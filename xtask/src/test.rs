@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     build::{self, PLUGINS, WASI},
-    languages,
+    languages, schema,
     step::{cargo, cargo_in, step},
     tools,
 };
@@ -16,6 +16,7 @@ pub fn run(args: &[String], environment: &[(&str, &str)]) -> Result<()> {
     build::wasm(PLUGINS)?;
     build::guests()?;
     languages::build()?;
+    schema::install()?;
     step("test the plugins", cargo_in(PLUGINS).args(["test", "--workspace"]))?;
     build::workspace()?;
     let mut tests = cargo();

@@ -2,19 +2,25 @@
 //!
 //! [`listen`] takes connections in, [`guard`] says who may do what, the other files answer.
 
+mod feed;
 mod guard;
 mod health;
 mod listen;
+mod params;
 mod problem;
+mod publish;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Router, http::StatusCode};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::guard::{Access, Acting};
@@ -36,9 +42,16 @@ pub struct Served {
     pub connections: Connections,
     /// Reads the app back.
     pub query: Arc<Query>,
+    /// Streams of answers that may still begin.
+    pub streams: Arc<Semaphore>,
     /// Ends streams of answers.
     pub shutdown: CancellationToken,
 }
+
+/// Streams of answers at a time.
+pub const STREAMS: usize = 64;
+/// What is served, for programs.
+const OPENAPI: &str = include_str!("openapi.json");
 
 /// The largest body that is taken.
 const BODY: usize = 8 << 20;
@@ -51,6 +64,14 @@ fn router(served: Served, guard: Arc<guard::Guard>) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/modules", get(views::modules))
+        .route("/modules/{module}", get(views::module))
+        .route("/views", get(views::list))
+        .route("/views/{view}", get(views::keys))
+        .route("/views/{view}/{*key}", get(views::value))
+        .route("/events", get(feed::events))
+        .route("/events/{subject}", post(publish::events))
+        .route("/openapi.json", get(openapi))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "there is nothing here: /openapi.json lists what there is")
         })
@@ -61,6 +82,10 @@ fn router(served: Served, guard: Arc<guard::Guard>) -> Router {
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .layer(middleware::from_fn(in_time))
         .with_state(served)
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
