@@ -13,6 +13,7 @@ mod connect;
 mod crash_host;
 mod crash_server;
 mod dead_letters;
+mod dev;
 mod doctor;
 mod envelope;
 mod events_http;

@@ -98,6 +98,7 @@ impl Dev {
                         Ok(()) => info!(took = ?begun.elapsed(), "built"),
                         Err(error) => error!(%error, "what ran before runs on"),
                     }
+                    watched.built();
                     reload(&config, &connections, watched.plugins_changed()).await;
                 }
                 Some(Change::Plugins(modules)) => reload(&config, &connections, modules).await,
@@ -179,6 +180,8 @@ struct Watched {
     plugins: Vec<(Name, PathBuf)>,
     acted: Snapshot,
     last: Snapshot,
+    /// What changed among the sources while they were built last.
+    made: Vec<PathBuf>,
 }
 
 #[derive(Clone, Default, PartialEq)]
@@ -205,6 +208,7 @@ impl Watched {
             plugins,
             acted: Snapshot::default(),
             last: Snapshot::default(),
+            made: Vec::new(),
         };
         watched.acted = watched.now();
         watched
@@ -237,6 +241,16 @@ impl Watched {
         }
         let modules = self.plugins_changed();
         (!modules.is_empty()).then_some(Change::Plugins(modules))
+    }
+
+    /// A build has ended. What it made among the sources is no reason to build again, unless it made more than last time.
+    fn built(&mut self) {
+        let now = self.now();
+        let made: Vec<PathBuf> = self.acted.sources.changed(&now.sources).into_iter().map(Path::to_owned).collect();
+        if made == self.made {
+            self.acted.sources = now.sources;
+        }
+        self.made = made;
     }
 
     /// The modules whose plugins have changed since they were asked for last.

@@ -53,6 +53,7 @@ mod tests {
         for (place, with_unknown) in [
             ("", "x = 1".to_owned()),
             ("/$defs/nats", "app = \"a\"\nnats = { x = 1 }".to_owned()),
+            ("/$defs/nats-tls", "app = \"a\"\nnats = { tls = { x = 1 } }".to_owned()),
             ("/$defs/stream", "app = \"a\"\nstream = { x = 1 }".to_owned()),
             ("/$defs/input-stream", "app = \"a\"\n[streams.S]\nx = 1".to_owned()),
             ("/$defs/http", "app = \"a\"\nhttp = { x = 1 }".to_owned()),

@@ -1,0 +1,172 @@
+//! `pelton dev`: an app at work while it is written.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use pelton_tests::{LONG, Running, SOON, binary, eventually, nats_server, plugins};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A project, and `pelton dev` in it.
+struct Dev {
+    folder: TempDir,
+    running: Running,
+}
+
+const CONFIG: &str = r#"app = "demo"
+http = { listen = "off" }
+[modules.probe]
+plugin = "probe.wasm"
+build = "cp source.txt probe.wasm && echo again >> made.txt"
+input = { stream = "IN", filter = "in.>" }
+key = { token = 2 }
+views = ["v"]
+emits = ["out"]
+"#;
+
+impl Dev {
+    /// A project whose build copies its source, which is a plugin already.
+    fn start(plugin: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("pelton.toml"), CONFIG)?;
+        fs::copy(plugin, folder.path().join("source.txt"))?;
+        let mut command = Self::command(folder.path(), &["dev"])?;
+        command.stderr(File::create(folder.path().join(".log"))?).stdout(Stdio::null());
+        Ok(Self { running: Running::spawn(command)?, folder })
+    }
+
+    fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(binary("pelton")?);
+        command.args(arguments).current_dir(folder).env("PELTON_NATS_SERVER", nats_server()?);
+        // Nobody names a server: not even a context of whoever runs the tests.
+        command.env_remove("NATS_URL").env_remove("NATS_CONTEXT").env("XDG_CONFIG_HOME", folder);
+        Ok(command)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path(".log")).unwrap_or_default()
+    }
+
+    /// Waits for the `number`th line of the log with all of `parts`.
+    async fn logged(&self, parts: &[&str], number: usize) -> Result<()> {
+        let waited = eventually(&format!("line {number} with {parts:?}"), LONG, async || {
+            let log = self.log();
+            let found = log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count();
+            Ok((found >= number).then_some(()))
+        });
+        waited.await.with_context(|| self.log())
+    }
+
+    /// What another command of the same project prints.
+    async fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let mut command = Self::command(self.folder.path(), arguments)?;
+        command.args(["-o", "json"]);
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    async fn publish(&self, orders: &str) -> Result<u64> {
+        let published = self.json(&["publish", "in.a", "--data", orders]).await?;
+        published[0]["sequence"].as_u64().context("no sequence")
+    }
+
+    /// Waits until the input at `sequence` is done.
+    async fn done(&self, sequence: u64) -> Result<()> {
+        eventually("the input to be done", SOON, async || {
+            let shown = self.json(&["module", "show", "probe"]).await?;
+            Ok((shown["checkpoints"][0]["covered"].as_u64() >= Some(sequence)).then_some(()))
+        })
+        .await
+        .with_context(|| self.log())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_brings_a_server_builds_reloads_and_keeps_what_runs_when_the_new_does_not_load() -> Result<()> {
+    let probe = plugins()?.join("probe.wasm");
+    let mut dev = Dev::start(&probe)?;
+    dev.logged(&["nats-server started"], 1).await?;
+    dev.logged(&["running"], 1).await?;
+    dev.done(dev.publish(r#"[{"write":{"view":"v","key":"a","value":"1"}}]"#).await?).await?;
+    assert_eq!(dev.json(&["view", "get", "v", "a"]).await?, json!(1));
+
+    // A source changes: the other plugin rejects what the first one took.
+    fs::copy(plugins()?.join("flag.wasm"), dev.path("source.txt"))?;
+    dev.logged(&["the plugin runs from the next input on"], 1).await?;
+    let rejected = dev.publish(r#"[{"emit":{}}]"#).await?;
+    dev.done(rejected).await?;
+    assert_eq!(dev.json(&["dlq", "ls"]).await?[0]["cause"]["kind"], "reject");
+
+    // It breaks: what runs runs on. A build that fails changes nothing either.
+    fs::write(dev.path("source.txt"), "no plugin")?;
+    dev.logged(&["ERROR", "the plugin does not load", "probe.wasm"], 1).await?;
+    fs::remove_file(dev.path("source.txt"))?;
+    dev.logged(&["ERROR", "what ran before runs on"], 1).await?;
+    dev.done(dev.publish(r#"[{"emit":{}}]"#).await?).await?;
+    assert_eq!(dev.json(&["dlq", "ls"]).await?.as_array().map(Vec::len), Some(2));
+
+    // The config breaks, and is mended with the plugin named that was there first.
+    fs::write(dev.path("pelton.toml"), CONFIG.replace("lanes", "").replace("key =", "keys ="))?;
+    dev.logged(&["keys"], 1).await?;
+    fs::copy(&probe, dev.path("source.txt"))?;
+    fs::write(dev.path("pelton.toml"), CONFIG.replace("views =", "attempts = 2\nviews ="))?;
+    dev.logged(&["the config has changed"], 1).await?;
+    dev.logged(&["running"], 2).await?;
+    dev.json(&["dlq", "replay", "--all"]).await?;
+    assert_eq!(dev.json(&["dlq", "ls"]).await?, json!([]));
+
+    assert!(dev.running.terminate().await?.success(), "{}", dev.log());
+    assert!(!dev.log().contains("panicked"), "{}", dev.log());
+    let left = Dev::command(dev.folder.path(), &["module", "ls"])?.output()?;
+    assert_eq!(left.status.code(), Some(69), "the server has gone with it: {left:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_that_is_killed_leaves_no_server_behind_and_goes_on_where_it_was() -> Result<()> {
+    let probe = plugins()?.join("probe.wasm");
+    let mut dev = Dev::start(&probe)?;
+    dev.logged(&["running"], 1).await?;
+    dev.done(dev.publish(r#"[{"write":{"view":"v","key":"a","value":"1"}}]"#).await?).await?;
+    let log = dev.path(".pelton/nats/nats-server.log");
+    dev.running.kill9()?;
+    eventually("the server to end", SOON, async || Ok(fs::read_to_string(&log)?.contains("Exiting").then_some(())))
+        .await?;
+
+    let mut command = Dev::command(dev.folder.path(), &["dev"])?;
+    command.stderr(File::create(dev.path(".log"))?).stdout(Stdio::null());
+    dev.running = Running::spawn(command)?;
+    dev.logged(&["running"], 1).await?;
+    assert_eq!(dev.json(&["view", "get", "v", "a"]).await?, json!(1));
+    Ok(())
+}
+
+#[test]
+fn without_a_server_dev_says_three_ways_to_have_one() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("pelton.toml"), CONFIG)?;
+    let mut command = Dev::command(folder.path(), &["dev"])?;
+    command.env("PELTON_NATS_SERVER", "/nowhere").env("PATH", "/nowhere").env("HOME", folder.path());
+    command.env_remove("XDG_DATA_HOME").stderr(Stdio::piped()).stdout(Stdio::null());
+    let mut running = command.spawn()?;
+    let mut said = String::new();
+    for line in std::io::BufRead::lines(std::io::BufReader::new(running.stderr.take().context("no stderr")?)) {
+        said += &line?;
+        if said.contains("waiting for a change") {
+            break;
+        }
+    }
+    running.kill()?;
+    running.wait()?;
+    for way in ["pelton server install", "PATH", "[nats] url"] {
+        assert!(said.contains(way), "{way}: {said}");
+    }
+    Ok(())
+}
