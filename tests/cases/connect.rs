@@ -27,7 +27,7 @@ impl Reached {
         let plugin = plugins()?.join("probe.wasm");
         let nats = nats.replace("{port}", &self.server.port().to_string());
         let config = format!(
-            "app = \"demo\"\n[nats]\n{nats}\n[modules.probe]\nplugin = {plugin:?}\ninput = {{ stream = \"IN\" }}\n\
+            "app = \"demo\"\nhttp = {{ listen = \"off\" }}\n[nats]\n{nats}\n[modules.probe]\nplugin = {plugin:?}\ninput = {{ stream = \"IN\" }}\n\
              key = {{ token = 2 }}\nviews = [\"v\"]\n"
         );
         Ok(fs::write(self.folder.path().join("pelton.toml"), config)?)

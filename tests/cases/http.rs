@@ -184,7 +184,7 @@ async fn settings_that_would_open_the_host_to_everyone_are_refused_as_config_err
         ("listen = \"127.0.0.1:0\"\ntoken = { file = \"missing\" }".to_owned(), "missing"),
         ("listen = \"127.0.0.1:0\"\ntoken = { file = \"short\" }".to_owned(), "16 or more"),
         ("listen = \"127.0.0.1:0\"\ntoken = { env = \"PELTON_NO_SUCH\" }".to_owned(), "PELTON_NO_SUCH"),
-        ("listen = \"127.0.0.1:0\"\ntoken = { env = \"A\", file = \"b\" }".to_owned(), "a token is"),
+        ("listen = \"127.0.0.1:0\"\ntoken = { env = \"A\", file = \"b\" }".to_owned(), "a secret is"),
         (format!("listen = \"127.0.0.1:0\"\n{tls}"), "no.pem"),
         ("lisden = \"off\"".to_owned(), "lisden"),
     ] {

@@ -51,7 +51,7 @@ fn configure(folder: &Path, role: &str, url: &str) -> Result<()> {
     let plugin = plugins()?.join("probe.wasm");
     let domain = if role == "reader" { "domain = \"demo\"\n" } else { "" };
     let config = format!(
-        "app = \"demo\"\n[nats]\nurl = \"{url}\"\n{domain}user = \"demo-{role}\"\npassword = {{ file = \"{role}.password\" }}\n\
+        "app = \"demo\"\nhttp = {{ listen = \"off\" }}\n[nats]\nurl = \"{url}\"\n{domain}user = \"demo-{role}\"\npassword = {{ file = \"{role}.password\" }}\n\
          [modules.probe]\nplugin = {plugin:?}\ninput = {{ stream = \"IN\", filter = \"in.>\" }}\nkey = {{ token = 2 }}\n\
          views = [\"v\"]\nemits = [\"out\"]\n"
     );
