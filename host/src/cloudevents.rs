@@ -228,6 +228,44 @@ pub fn encode(event: &Event) -> Vec<(String, String)> {
     headers
 }
 
+/// `event` as JSON on one line, with `more` attributes.
+pub fn structured(event: &Event, more: &[(&str, String)]) -> String {
+    let Event { id, source, kind, subject, time, content_type, correlation, causation, attributes, data } = event;
+    let mut members = Map::new();
+    let own = attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let optional = [("subject", subject), (CAUSATION, causation)];
+    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let fixed = [("specversion", "1.0"), ("id", id), ("source", source), ("type", kind), ("time", time)];
+    let last = [(CORRELATION, correlation.as_str())]
+        .into_iter()
+        .chain(more.iter().map(|(name, value)| (*name, value.as_str())));
+    for (name, value) in own.chain(fixed).chain(optional).chain(last) {
+        members.insert(name.to_owned(), value.into());
+    }
+    if !content_type.is_empty() {
+        members.insert("datacontenttype".to_owned(), content_type.as_str().into());
+    }
+    members.remove("data");
+    members.remove("data_base64");
+    let raw: Option<&RawValue> =
+        serde_json::from_slice(data).ok().filter(|_| content_type.is_empty() || is_json(content_type));
+    if let (None, false) = (raw, data.is_empty()) {
+        match std::str::from_utf8(data) {
+            Ok(text) if !is_json(content_type) => members.insert("data".to_owned(), text.into()),
+            _ => members.insert("data_base64".to_owned(), BASE64.encode(data).into()),
+        };
+    }
+    let mut json = Value::Object(members).to_string();
+    if let Some(raw) = raw {
+        // No string in JSON holds a line end as it is, so those there are stand between tokens.
+        json.pop();
+        json.push_str(",\"data\":");
+        json.push_str(&raw.get().replace(['\r', '\n'], " "));
+        json.push('}');
+    }
+    json
+}
+
 /// The trace context of `event`, for events that it causes.
 pub fn trace_context(event: &Event) -> impl Iterator<Item = (String, String)> + '_ {
     event.attributes.iter().filter(|(name, _)| TRACE.contains(&name.as_str())).cloned()

@@ -7,6 +7,7 @@
 //! stream. [`host`] wires them together.
 
 pub mod cases;
+pub mod causes;
 pub mod cli;
 pub mod cloudevents;
 pub mod commit;
@@ -27,6 +28,7 @@ pub mod metrics;
 pub mod policy;
 pub mod query;
 pub mod route;
+pub mod service;
 pub mod source;
 pub mod status;
 pub mod subject;

@@ -1,5 +1,6 @@
 //! What a host measures: all metrics, by name, in one place. Handles are resolved once, so that counting is an addition.
 
+mod counts;
 mod share;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
+pub use self::counts::Counts;
 pub use self::share::Share;
 use crate::commit::Tally;
 use crate::commit::batch::Outcome;
@@ -258,6 +260,11 @@ impl Commits {
                 (0.000_5, 2.0, 14),
             ),
         }
+    }
+
+    /// How many batches came to each outcome.
+    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        OUTCOMES.into_iter().zip(self.outcomes.iter().map(Counter::get)).collect()
     }
 
     /// Counts a batch of so many messages and bytes that took so long.

@@ -1,10 +1,12 @@
 //! Reads an app back for people and programs: modules, views, dead letters. Writes nothing.
 
+pub mod letters;
+pub mod views;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_nats::jetstream::{self, consumer::DeliverPolicy};
-use bytes::Bytes;
 use futures::TryStreamExt;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -19,7 +21,7 @@ use crate::event::Sequence;
 use crate::lag::Lag;
 use crate::lane::views::Fetch;
 use crate::source::{self, InputStream};
-use crate::subject::{Name, Subjects, decode};
+use crate::subject::{Name, Subjects};
 
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -88,15 +90,6 @@ impl Query {
         Arc::new(move |subject, _| runtime.block_on(reader.view(subject, true)).map_err(|error| error.to_string()))
     }
 
-    /// All modules, by name.
-    pub async fn modules(&self) -> Result<Vec<ModuleState>, Error> {
-        let mut modules = Vec::new();
-        for record in self.records().await? {
-            modules.push(self.state(record).await?);
-        }
-        Ok(modules)
-    }
-
     /// The records of all modules, by name.
     pub async fn records(&self) -> Result<Vec<Record>, Error> {
         let mut records = Vec::new();
@@ -104,6 +97,15 @@ impl Query {
             records.extend(self.reader.last_json::<Record>(&subject).await?.map(|stored| stored.value));
         }
         Ok(records)
+    }
+
+    /// All modules, by name.
+    pub async fn modules(&self) -> Result<Vec<ModuleState>, Error> {
+        let mut modules = Vec::new();
+        for record in self.records().await? {
+            modules.push(self.state(record).await?);
+        }
+        Ok(modules)
     }
 
     /// The records of the modules of these names, or of all if there are none.
@@ -181,41 +183,6 @@ impl Query {
         let stream = InputStream::open(&self.context, &record.stream).await?;
         let first = stream.first_behind(covered(checkpoints), &filters(record)).await?;
         Ok(first.map(|message| message.stored))
-    }
-
-    /// The views that modules own, and their live generations.
-    pub async fn views(&self) -> Result<Vec<(Name, u32)>, Error> {
-        let modules = self.modules().await?;
-        let views = modules.into_iter().flat_map(|module| {
-            let generation = module.record.generation;
-            module.record.views.into_iter().map(move |view| (view, generation))
-        });
-        let mut views: Vec<_> = views.collect();
-        views.sort();
-        Ok(views)
-    }
-
-    /// The keys of a view, in order.
-    pub async fn keys(&self, view: &Name) -> Result<Vec<String>, Error> {
-        let values = self.subjects.view_values(view, self.generation(view).await?);
-        let prefix = values.trim_end_matches('>').to_owned();
-        let subjects = self.subjects_of(&values).await?;
-        let mut keys: Vec<String> =
-            subjects.iter().filter_map(|subject| decode(subject.strip_prefix(&prefix)?)).collect();
-        keys.sort();
-        Ok(keys)
-    }
-
-    /// The value of a view's key.
-    pub async fn value(&self, view: &Name, key: &str) -> Result<Bytes, Error> {
-        let subject = self.subjects.view_value(view, self.generation(view).await?, key);
-        let stored = self.reader.view(&subject, true).await.map_err(read::Error::from)?;
-        stored.value.ok_or_else(|| self.unknown("key", format!("{view}/{key}"), "view ls VIEW"))
-    }
-
-    async fn generation(&self, view: &Name) -> Result<u32, Error> {
-        let stored = self.reader.last_json::<u32>(&self.subjects.live_generation(view)).await?;
-        stored.map(|stored| stored.value).ok_or_else(|| self.unknown("view", view.to_string(), "view ls"))
     }
 
     /// Dead letters that `selection` takes, in the order of modules, lanes and inputs.

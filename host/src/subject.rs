@@ -177,6 +177,24 @@ impl Subjects {
         format!("pelton.{}.events.{category}.>", self.app)
     }
 
+    /// The events of `category`, or of any, about the entity `key`, or about any; as a filter.
+    pub fn events_of(&self, category: Option<&Name>, key: Option<&str>) -> String {
+        let category = category.map_or("*", Name::as_str);
+        format!("pelton.{}.events.{category}.{}", self.app, key.map_or("*".to_owned(), encode))
+    }
+
+    /// The category and the key that the subject of an event says.
+    pub fn event_on(&self, subject: &str) -> Option<(String, String)> {
+        let rest = subject.strip_prefix(&format!("pelton.{}.events.", self.app))?;
+        let (category, key) = rest.split_once('.')?;
+        Some((category.to_owned(), decode(key)?))
+    }
+
+    /// Where a running host answers questions of clients. No stream stores it.
+    pub fn queries(&self) -> String {
+        format!("pelton-query.{}", self.app)
+    }
+
     /// The checkpoint of one lane.
     pub fn checkpoint(&self, module: &Name, generation: u32, lane: u16) -> String {
         format!("pelton.{}.ckpt.{module}.{generation}.{lane}", self.app)

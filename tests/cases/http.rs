@@ -30,7 +30,7 @@ pub async fn ready(http: &Http, status: u16) -> Result<Vec<Value>> {
 async fn app_with_token(more: &str) -> Result<App> {
     let app = App::with_input("").await?;
     fs::write(app.folder().join("token"), format!("{TOKEN}\n"))?;
-    app.configure_http(&format!("listen = \"127.0.0.1:0\", token = {{ file = \"token\" }}{more}"), &probe::module(""))?;
+    app.configure_http(&format!("listen = \"127.0.0.1:0\"\ntoken = {{ file = \"token\" }}{more}"), &probe::module(""))?;
     Ok(app)
 }
 
@@ -111,7 +111,7 @@ async fn with_a_token_everything_but_the_probes_wants_it_and_it_is_never_shown()
 async fn details_of_a_halt_are_only_for_those_who_show_the_token() -> Result<()> {
     let app = app_with_token("").await?;
     let modules = probe::module("on_failure = \"halt\"") + FOLD;
-    app.configure_http("listen = \"127.0.0.1:0\", token = { file = \"token\" }", &modules)?;
+    app.configure_http("listen = \"127.0.0.1:0\"\ntoken = { file = \"token\" }", &modules)?;
     let host = app.host()?;
     let http = host.http().await?;
     ready(&http, 200).await?;
@@ -127,7 +127,7 @@ async fn details_of_a_halt_are_only_for_those_who_show_the_token() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn other_sites_and_names_that_the_host_does_not_have_are_refused() -> Result<()> {
     let app = App::with_input("").await?;
-    app.configure_http("listen = \"127.0.0.1:0\", names = [\"pelton.test\"]", &probe::module(""))?;
+    app.configure_http("listen = \"127.0.0.1:0\"\nnames = [\"pelton.test\"]", &probe::module(""))?;
     let host = app.host()?;
     let http = host.http().await?;
     let get = async |headers: &[(&str, &str)]| http.send("GET", "/livez", headers, "").await;
@@ -178,14 +178,14 @@ async fn settings_that_would_open_the_host_to_everyone_are_refused_as_config_err
     let tls = "tls = { cert = \"no.pem\", key = \"no.pem\" }";
     for (http, said) in [
         ("listen = \"0.0.0.0:0\"".to_owned(), "needs TLS and a token"),
-        (format!("listen = \"0.0.0.0:0\", {tls}"), "needs TLS and a token"),
-        ("listen = \"[::]:0\", token = { file = \"long\" }".to_owned(), "needs TLS and a token"),
+        (format!("listen = \"0.0.0.0:0\"\n{tls}"), "needs TLS and a token"),
+        ("listen = \"[::]:0\"\ntoken = { file = \"long\" }".to_owned(), "needs TLS and a token"),
         ("listen = \"nowhere\"".to_owned(), "is no address"),
-        ("listen = \"127.0.0.1:0\", token = { file = \"missing\" }".to_owned(), "missing"),
-        ("listen = \"127.0.0.1:0\", token = { file = \"short\" }".to_owned(), "16 or more"),
-        ("listen = \"127.0.0.1:0\", token = { env = \"PELTON_NO_SUCH\" }".to_owned(), "PELTON_NO_SUCH"),
-        ("listen = \"127.0.0.1:0\", token = { env = \"A\", file = \"b\" }".to_owned(), "a token is"),
-        (format!("listen = \"127.0.0.1:0\", {tls}"), "no.pem"),
+        ("listen = \"127.0.0.1:0\"\ntoken = { file = \"missing\" }".to_owned(), "missing"),
+        ("listen = \"127.0.0.1:0\"\ntoken = { file = \"short\" }".to_owned(), "16 or more"),
+        ("listen = \"127.0.0.1:0\"\ntoken = { env = \"PELTON_NO_SUCH\" }".to_owned(), "PELTON_NO_SUCH"),
+        ("listen = \"127.0.0.1:0\"\ntoken = { env = \"A\", file = \"b\" }".to_owned(), "a token is"),
+        (format!("listen = \"127.0.0.1:0\"\n{tls}"), "no.pem"),
         ("lisden = \"off\"".to_owned(), "lisden"),
     ] {
         let (code, log) = refused(&http).await?;
@@ -229,7 +229,7 @@ async fn an_open_address_serves_tls_to_those_who_show_the_token() -> Result<()> 
     let app = app_with_token("").await?;
     let client = certificate(&app)?;
     let tls = "tls = { cert = \"cert.pem\", key = \"key.pem\" }";
-    app.configure_http(&format!("listen = \"0.0.0.0:0\", token = {{ file = \"token\" }}, {tls}"), &probe::module(""))?;
+    app.configure_http(&format!("listen = \"0.0.0.0:0\"\ntoken = {{ file = \"token\" }}\n{tls}"), &probe::module(""))?;
     let host = app.host()?;
     let port = host.http().await?.address().port();
     let plain = Http::at(([127, 0, 0, 1], port).into());

@@ -56,11 +56,10 @@ impl App {
 
     /// The same, with this in the table `http`.
     pub fn configure_http(&self, http: &str, modules: &str) -> Result<()> {
-        let url = self.server.url();
-        let head = format!("app = \"demo\"\nnats = {{ url = \"{url}\" }}\nhttp = {{ {http} }}\n");
+        let head = format!("app = \"demo\"\nnats = {{ url = \"{}\" }}\n", self.server.url());
         let folder = plugins()?;
         let modules = modules.replace("plugin = \"", &format!("plugin = \"{}/", folder.display()));
-        fs::write(self.config(), head + &modules)?;
+        fs::write(self.config(), format!("{head}{modules}\n[http]\n{http}\n"))?;
         Ok(())
     }
 

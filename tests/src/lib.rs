@@ -3,6 +3,7 @@
 //! Whatever is started here ends with the process that started it, however that ends.
 
 mod app;
+pub mod browser;
 mod host;
 mod http;
 mod locate;
@@ -14,7 +15,7 @@ mod wait;
 pub use app::{App, LONG, SOON, logged, plugins, wasi_probe};
 pub use host::Host;
 pub use http::{Answer, Events, Http};
-pub use locate::{binary, nats_server};
+pub use locate::{binary, nats_server, tools};
 pub use process::Running;
 pub use server::Server;
 pub use wait::eventually;

@@ -181,7 +181,8 @@ fn build_c(tools: &Path, plugin: &Path) -> Command {
     zig
 }
 
-fn install_by_pip(tools: &Path, name: &str, requirements: &str, folder: &Path) -> Result<()> {
+/// Installs the packages that `requirements` lists into `folder`, if they are not there yet.
+pub fn install_by_pip(tools: &Path, name: &str, requirements: &str, folder: &Path) -> Result<()> {
     let requirements = root().join(requirements);
     once(&requirements, folder, || {
         let mut pip = tools::pip(tools).context("there is no pip (install Python 3 with pip or venv)")?;

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "printing is what this tool does")]
 
 mod bench;
+mod browser;
 mod build;
 mod ci;
 mod demo;
@@ -14,6 +15,7 @@ mod locate;
 #[path = "../demo/src/options.rs"]
 #[allow(dead_code, reason = "shared with the demo: refused here before anything is built, read there")]
 mod options;
+mod schema;
 mod step;
 mod test;
 mod tools;

@@ -3,8 +3,9 @@
 use anyhow::Result;
 
 use crate::{
+    browser,
     build::{self, PLUGINS, WASI},
-    languages,
+    languages, schema,
     step::{cargo, cargo_in, step},
     tools,
 };
@@ -16,6 +17,8 @@ pub fn run(args: &[String], environment: &[(&str, &str)]) -> Result<()> {
     build::wasm(PLUGINS)?;
     build::guests()?;
     languages::build()?;
+    schema::install()?;
+    browser::install()?;
     step("test the plugins", cargo_in(PLUGINS).args(["test", "--workspace"]))?;
     build::workspace()?;
     let mut tests = cargo();

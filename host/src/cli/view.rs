@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Common;
 use super::output::{print, table};
+use crate::query::views::View;
 use crate::subject::Name;
 
 #[derive(clap::Subcommand)]
@@ -32,8 +33,9 @@ impl Verb {
             Self::Ls { view: None, common } => {
                 let reading = common.read().await?;
                 print(reading.output, &reading.query.views().await?, |views| {
-                    let rows = views.iter().map(|(view, generation)| [view.to_string(), generation.to_string()]);
-                    table(["VIEW", "GENERATION"], rows)
+                    let row =
+                        |view: &View| [view.view.to_string(), view.generation.to_string(), view.module.to_string()];
+                    table(["VIEW", "GENERATION", "MODULE"], views.iter().map(row))
                 })
             }
             Self::Ls { view: Some(view), common } => {
@@ -42,7 +44,7 @@ impl Verb {
             }
             Self::Get { view, key, common } => {
                 let reading = common.read().await?;
-                let value = reading.query.value(&view, &key).await?;
+                let (_, value) = reading.query.entry(&view, &key).await?;
                 let text = String::from_utf8_lossy(&value).into_owned();
                 let json = serde_json::from_slice(&value).unwrap_or_else(|_| Value::String(text.clone()));
                 print(reading.output, &json, |_| text)

@@ -91,9 +91,8 @@ impl FromStr for Period {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let millis = number_in(text, PERIODS).filter(|millis| *millis > 0);
-        let period = millis.map(|millis| Self(Duration::from_millis(millis)));
         let bad = || format!("{text:?} is no duration: write \"250ms\", \"2s\", \"1m\", \"1h\" or \"30d\"");
-        period.ok_or_else(bad)
+        millis.map(|millis| Self(Duration::from_millis(millis))).ok_or_else(bad)
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Connections, Error, lag};
 use crate::config::Config;
-use crate::http::{Served, Server};
+use crate::http::{STREAMS, Served, Server};
 use crate::query::Query;
+use crate::service;
 use crate::status::Status;
 
 /// What runs beside the modules.
@@ -28,12 +30,15 @@ impl Beside {
     ) -> Result<Self, Error> {
         let tasks = TaskTracker::new();
         tasks.spawn(lag::measure(config.modules.clone(), connections.clone(), status.clone(), stop.clone()));
+        let query = Arc::new(Query::open(connections.jetstream(), &config.app).await?);
+        tasks.spawn(service::serve(query.clone(), connections.clone(), stop.clone()));
         if let Some(server) = server {
             let served = Served {
                 config: Arc::new(config.clone()),
                 status: status.clone(),
                 connections: connections.clone(),
-                query: Arc::new(Query::open(connections.jetstream(), &config.app).await?),
+                query,
+                streams: Arc::new(Semaphore::new(STREAMS)),
                 shutdown: stop.clone(),
             };
             tasks.spawn(server.serve(served));

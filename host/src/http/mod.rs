@@ -2,19 +2,27 @@
 //!
 //! [`listen`] takes connections in, [`guard`] says who may do what, the other files answer.
 
+mod api;
+mod feed;
 mod guard;
 mod health;
 mod listen;
+mod page;
+mod params;
 mod problem;
+mod publish;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Router, http::StatusCode};
+use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use self::guard::{Access, Acting};
@@ -23,7 +31,7 @@ pub use self::problem::Problem;
 use crate::config::Config;
 use crate::host::Connections;
 use crate::query::Query;
-use crate::status::Status;
+use crate::status::{Reason, Status};
 
 /// What answers are made of. Clones share it.
 #[derive(Clone)]
@@ -36,9 +44,29 @@ pub struct Served {
     pub connections: Connections,
     /// Reads the app back.
     pub query: Arc<Query>,
+    /// Streams of answers that may still begin.
+    pub streams: Arc<Semaphore>,
     /// Ends streams of answers.
     pub shutdown: CancellationToken,
 }
+
+impl Served {
+    /// Why the host is not ready; empty if it is.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let away = self.connections.lost();
+        let away = away.map(|name| Reason { what: "nats", module: None, reason: format!("connection {name} is lost") });
+        let mut reasons: Vec<Reason> = away.chain(self.status.reasons()).collect();
+        if self.shutdown.is_cancelled() {
+            reasons.push(Reason { what: "host", module: None, reason: "it is told to stop".to_owned() });
+        }
+        reasons
+    }
+}
+
+/// Streams of answers at a time.
+pub const STREAMS: usize = 64;
+/// What is served, for programs.
+const OPENAPI: &str = include_str!("openapi.json");
 
 /// The largest body that is taken.
 const BODY: usize = 8 << 20;
@@ -51,6 +79,17 @@ fn router(served: Served, guard: Arc<guard::Guard>) -> Router {
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/modules", get(views::modules))
+        .route("/modules/{module}", get(views::module))
+        .route("/views", get(views::list))
+        .route("/views/{view}", get(views::keys))
+        .route("/views/{view}/{*key}", get(views::value))
+        .route("/events", get(feed::events))
+        .route("/events/{subject}", post(publish::events))
+        .route("/openapi.json", get(openapi))
+        .route("/", get(page::index))
+        .route("/assets/{file}", get(page::asset))
+        .merge(api::routes())
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "there is nothing here: /openapi.json lists what there is")
         })
@@ -61,6 +100,10 @@ fn router(served: Served, guard: Arc<guard::Guard>) -> Router {
         .layer(middleware::from_fn_with_state(guard, guard::check))
         .layer(middleware::from_fn(in_time))
         .with_state(served)
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
 async fn in_time(request: Request, next: Next) -> Response {

@@ -81,6 +81,12 @@ impl InputStream {
         &self.stream.cached_info().config.name
     }
 
+    /// Whether it stores what is published to `subject`.
+    pub fn stores(&self, subject: &str) -> bool {
+        let subjects = self.stream.cached_info().config.subjects.iter();
+        subjects.filter_map(|stored| Filter::try_from(stored.clone()).ok()).any(|stored| stored.matches(subject))
+    }
+
     /// The most bytes of a message that the server takes.
     fn largest_message(&self) -> usize {
         self.largest_message
