@@ -7,6 +7,7 @@
 //! stream. [`host`] wires them together.
 
 pub mod cases;
+pub mod causes;
 pub mod cli;
 pub mod cloudevents;
 pub mod commit;

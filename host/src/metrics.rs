@@ -1,6 +1,7 @@
 //! What a host measures: all metrics, by name, in one place. Handles are resolved once, so that counting is an addition.
 
 mod commits;
+mod counts;
 mod share;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use self::commits::Commits;
+pub use self::counts::Counts;
 pub use self::share::Share;
 use crate::commit::Tally;
 use crate::policy::CauseKind;

@@ -1,5 +1,6 @@
 //! Reads an app back for people and programs: modules, views, dead letters. Writes nothing.
 
+pub mod letters;
 pub mod views;
 
 use std::collections::BTreeSet;

@@ -17,7 +17,7 @@ use futures::{Stream, stream};
 use tokio::sync::mpsc;
 
 pub use self::data::{Beginning, Data};
-pub use self::item::{Item, What};
+pub use self::item::{Item, What, effect, inputs};
 use self::merge::Merge;
 pub use self::wish::{DATA, Since, Wish};
 use crate::commit::record::Record;

@@ -3,6 +3,7 @@
 //! Whatever is started here ends with the process that started it, however that ends.
 
 mod app;
+pub mod browser;
 mod host;
 mod http;
 mod locate;

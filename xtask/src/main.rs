@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "printing is what this tool does")]
 
 mod bench;
+mod browser;
 mod build;
 mod ci;
 mod demo;

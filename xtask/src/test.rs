@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    browser,
     build::{self, PLUGINS, WASI},
     languages, schema,
     step::{cargo, cargo_in, step},
@@ -17,6 +18,7 @@ pub fn run(args: &[String], environment: &[(&str, &str)]) -> Result<()> {
     build::guests()?;
     languages::build()?;
     schema::install()?;
+    browser::install()?;
     step("test the plugins", cargo_in(PLUGINS).args(["test", "--workspace"]))?;
     build::workspace()?;
     let mut tests = cargo();

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Problem};
+use super::{Error, Problem, page};
 use crate::config::Http;
 
 /// What a request may do.
@@ -24,7 +24,7 @@ pub enum Access {
     Probe,
 }
 
-/// What is open without the token.
+/// What is open without the token, besides the page, which is nothing without data.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
 /// The fewest characters of a token, so that it cannot be guessed.
 const TOKEN: usize = 16;
@@ -39,7 +39,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types 'none'",
     ),
 ];
 
@@ -74,7 +75,7 @@ impl Guard {
         });
         match shown {
             Some(shown) if <[u8; 32]>::from(Sha256::digest(shown)) == token => Ok(Access::Act),
-            _ if OPEN.contains(&path) => Ok(Access::Probe),
+            _ if OPEN.contains(&path) || page::is_page(path) => Ok(Access::Probe),
             Some(_) => Err(Problem::new(StatusCode::UNAUTHORIZED, "the token is not the one in [http] token")),
             None => {
                 let detail = "this host wants its token: send the header \"Authorization: Bearer TOKEN\"";
@@ -128,7 +129,7 @@ pub async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: 
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -19,13 +19,7 @@ pub async fn live(headers: HeaderMap) -> Response {
 
 /// Whether everything runs that is meant to run; if not, why.
 pub async fn ready(State(served): State<Served>, Extension(access): Extension<Access>, headers: HeaderMap) -> Response {
-    let away = served.connections.lost();
-    let away = away.map(|name| Reason { what: "nats", module: None, reason: format!("connection {name} is lost") });
-    let mut reasons: Vec<Reason> = away.chain(served.status.reasons()).collect();
-    if served.shutdown.is_cancelled() {
-        reasons.push(Reason { what: "host", module: None, reason: "it is told to stop".to_owned() });
-    }
-    answer(&headers, &reasons, access != Access::Probe)
+    answer(&headers, &served.reasons(), access != Access::Probe)
 }
 
 /// JSON, or text for those who accept nothing else. What guests said is in `reason`, which is only for those who may read.

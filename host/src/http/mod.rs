@@ -2,10 +2,12 @@
 //!
 //! [`listen`] takes connections in, [`guard`] says who may do what, the other files answer.
 
+mod api;
 mod feed;
 mod guard;
 mod health;
 mod listen;
+mod page;
 mod params;
 mod problem;
 mod publish;
@@ -29,7 +31,7 @@ pub use self::problem::Problem;
 use crate::config::Config;
 use crate::host::Connections;
 use crate::query::Query;
-use crate::status::Status;
+use crate::status::{Reason, Status};
 
 /// What answers are made of. Clones share it.
 #[derive(Clone)]
@@ -46,6 +48,19 @@ pub struct Served {
     pub streams: Arc<Semaphore>,
     /// Ends streams of answers.
     pub shutdown: CancellationToken,
+}
+
+impl Served {
+    /// Why the host is not ready; empty if it is.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let away = self.connections.lost();
+        let away = away.map(|name| Reason { what: "nats", module: None, reason: format!("connection {name} is lost") });
+        let mut reasons: Vec<Reason> = away.chain(self.status.reasons()).collect();
+        if self.shutdown.is_cancelled() {
+            reasons.push(Reason { what: "host", module: None, reason: "it is told to stop".to_owned() });
+        }
+        reasons
+    }
 }
 
 /// Streams of answers at a time.
@@ -72,6 +87,9 @@ fn router(served: Served, guard: Arc<guard::Guard>) -> Router {
         .route("/events", get(feed::events))
         .route("/events/{subject}", post(publish::events))
         .route("/openapi.json", get(openapi))
+        .route("/", get(page::index))
+        .route("/assets/{file}", get(page::asset))
+        .merge(api::routes())
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "there is nothing here: /openapi.json lists what there is")
         })

@@ -97,7 +97,7 @@ pub async fn value(
 }
 
 /// Whether a client has the answer with this tag already, as its `If-None-Match` says.
-fn knows(known: &str, tag: &str) -> bool {
+pub fn knows(known: &str, tag: &str) -> bool {
     known.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 

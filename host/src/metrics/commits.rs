@@ -1,5 +1,7 @@
 //! What is measured of the committer.
 
+use std::collections::BTreeMap;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -36,6 +38,11 @@ impl Commits {
                 (0.000_5, 2.0, 14),
             ),
         }
+    }
+
+    /// How many batches came to each outcome.
+    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        OUTCOMES.into_iter().zip(self.outcomes.iter().map(Counter::get)).collect()
     }
 
     /// Counts a batch of so many messages and bytes that took so long.

@@ -1,13 +1,18 @@
 //! The demo's folder: its server's store, config and log, and a note on how far the demo has come.
 
 use std::{
-    fs::{self, File},
-    io::ErrorKind,
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The file of the host's token, beside its config.
+const TOKEN: &str = "token";
 
 /// The folder, held by one demo at a time.
 pub struct Folder {
@@ -57,6 +62,19 @@ impl Folder {
         fs::write(&draft, serde_json::to_vec(note)?)?;
         fs::rename(draft, self.path.join("demo.json"))?;
         Ok(())
+    }
+
+    /// Writes the token that the host wants, anew for each run, readable by nobody else.
+    pub fn make_token(&self) -> Result<()> {
+        let mut file = OpenOptions::new();
+        file.write(true).create(true).truncate(true).mode(0o600);
+        file.open(self.path.join(TOKEN))?.write_all(Uuid::new_v4().simple().to_string().as_bytes())?;
+        Ok(())
+    }
+
+    /// The token.
+    pub fn token(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.path.join(TOKEN))?)
     }
 
     pub fn store(&self) -> PathBuf {

@@ -3,17 +3,19 @@
 use std::{env, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
-use pelton_tests::Server;
+use pelton_tests::{Host, Server};
 
 use super::{count, data::Data, folder, folder::Folder, report, stored};
 
 const NONE: &str = "no demo is kept running: start one with `cargo xtask demo --keep`";
 
 /// What to try, as it can be typed in the folder where the demo was started.
-pub fn invitation(server: &Server, folder: &Folder) -> Result<String> {
+pub async fn invitation(server: &Server, host: &Host, folder: &Folder) -> Result<String> {
     let (pelton, config) = (shown(&pelton_tests::binary("pelton")?)?, shown(&folder.config())?);
+    let (page, token) = (host.http().await?.address(), folder.token()?);
     Ok(format!(
-        "\nEverything keeps running until Ctrl-C, with nats-server at {}. Try in another terminal:\n  \
+        "\nThe web page, where you may also act:\n  http://{page}/#/modules?token={token}\n\
+         Everything keeps running until Ctrl-C, with nats-server at {}. Try in another terminal:\n  \
          {pelton} view get by-country \"United Kingdom\" -c {config}\n  \
          {pelton} dlq ls -c {config}\n  \
          {pelton} module ls -c {config}",

@@ -87,7 +87,7 @@ async fn run(options: Options) -> Result<ExitCode> {
         }
     };
     if options.keep {
-        println!("{}", keep::invitation(&demo.server, &demo.folder)?);
+        println!("{}", keep::invitation(&demo.server, &demo.host, &demo.folder).await?);
         supervise::while_running(&mut demo.host, supervise::interrupted()).await?;
     }
     demo.host.terminate().await?;
@@ -115,6 +115,7 @@ async fn story(options: &Options, folder: &Path, data: &Data) -> Result<Demo> {
     publish(&mut retail, data, messages - STEADY.min(messages / 2)).await?;
 
     let plugins = env::var_os("PELTON_PLUGINS").context("run this as `cargo xtask demo`")?;
+    folder.make_token()?;
     fs::write(folder.config(), app::config(&server.url(), Path::new(&plugins)))?;
     let mut host = Host::start(&folder.config(), &folder.log())?;
     let outcome = supervise::while_running(&mut host, work(&client, &mut retail, data)).await?;

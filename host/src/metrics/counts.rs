@@ -1,0 +1,61 @@
+//! What was measured of a module so far, as numbers for those who ask again and again and compute rates.
+
+use prometheus_client::metrics::counter::Counter;
+use serde::Serialize;
+
+use super::{ByCause, Module};
+
+/// What was counted of a module since its host started, and where it stands.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Counts {
+    /// Inputs whose effects or dead letters are committed.
+    pub inputs: u64,
+    /// Events that are committed.
+    pub events: u64,
+    /// View writes that are committed.
+    pub writes: u64,
+    /// Dead letters whose replay is committed.
+    pub replays: u64,
+    /// Inputs that became dead letters.
+    pub dead_letters: u64,
+    /// Tries that gave no effects.
+    pub failures: u64,
+    /// Tries after which the input is tried again.
+    pub retries: u64,
+    /// Whether it waits, since its inputs fail in a row.
+    pub breaker_open: bool,
+    /// Inputs that the lane furthest behind has before it.
+    pub lag: i64,
+    /// For how long the oldest of them has been stored, in seconds.
+    pub lag_seconds: f64,
+    /// Inputs that wait in its lanes.
+    pub waiting: i64,
+    /// View keys that its lanes remember.
+    pub cached: i64,
+}
+
+impl Module {
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            inputs: self.inputs.get(),
+            events: self.events.get(),
+            writes: self.writes.get(),
+            replays: self.replays.get(),
+            dead_letters: self.dead_letters.total(),
+            failures: self.failures.total(),
+            retries: self.retries.get(),
+            breaker_open: self.breaker_open.get() == 1,
+            lag: self.lag.get(),
+            lag_seconds: self.lag_seconds.get(),
+            waiting: self.waiting.get(),
+            cached: self.cached.get(),
+        }
+    }
+}
+
+impl ByCause {
+    fn total(&self) -> u64 {
+        self.0.iter().map(|(_, counter)| Counter::get(counter)).sum()
+    }
+}
