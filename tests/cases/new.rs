@@ -93,7 +93,10 @@ fn a_project_in_rust_builds_and_passes_its_tests_at_once() -> Result<()> {
         fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/Cargo.lock"), project.path().join("Cargo.lock"))?;
         let cargo = |arguments: &[&str]| {
             let mut cargo = project.command(env!("CARGO"));
-            cargo.env("CARGO_TARGET_DIR", &built).env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
+            cargo
+                .env("CARGO_TARGET_DIR", &built)
+                .env_remove("RUSTC_WORKSPACE_WRAPPER")
+                .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
             succeed(cargo.args(arguments).arg("--offline"))
         };
         cargo(&["build", "--release", "--target", "wasm32-unknown-unknown"])?;

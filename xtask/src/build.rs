@@ -20,8 +20,8 @@ pub const GUESTS: &str = "tests/guests";
 
 /// Builds all binaries. Always the whole workspace: a part of it would use its dependencies with other features,
 /// and so build most of them a second time.
-pub fn workspace() -> Result<()> {
-    step("build the workspace", cargo().args(["build", "--workspace"]))
+pub fn workspace(environment: &[(&str, &str)]) -> Result<()> {
+    step("build the workspace", cargo().args(["build", "--workspace"]).envs(environment.iter().copied()))
 }
 
 /// Builds one of the two workspaces for wasm.

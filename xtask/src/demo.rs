@@ -16,7 +16,7 @@ pub fn run() -> Result<()> {
         println!("The first build takes some minutes.");
     }
     build::wasm(PLUGINS)?;
-    build::workspace()?;
+    build::workspace(&[])?;
     let mut demo = Command::new(locate::binary("pelton-demo")?);
     let options = env::args_os().skip_while(|argument| argument != "demo").skip(1);
     demo.args(options).envs(build::environment()?);

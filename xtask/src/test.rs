@@ -10,7 +10,8 @@ use crate::{
     tools,
 };
 
-/// Builds what the tests run, then tests plugins and workspace; `args` and `environment` go to the workspace's tests.
+/// Builds what the tests run, then tests plugins and workspace; `args` go to the workspace's tests, `environment` also to its
+/// build.
 pub fn run(args: &[String], environment: &[(&str, &str)]) -> Result<()> {
     tools::install()?;
     tools::target(WASI)?;
@@ -20,7 +21,7 @@ pub fn run(args: &[String], environment: &[(&str, &str)]) -> Result<()> {
     schema::install()?;
     browser::install()?;
     step("test the plugins", cargo_in(PLUGINS).args(["test", "--workspace"]))?;
-    build::workspace()?;
+    build::workspace(environment)?;
     let mut tests = cargo();
     tests.args(["test", "--workspace"]).args(args).envs(build::environment()?).envs(environment.iter().copied());
     step("test the workspace", &mut tests)
