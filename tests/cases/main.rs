@@ -30,6 +30,7 @@ mod new;
 mod openapi;
 mod operate;
 mod oracle;
+mod page;
 mod panics;
 mod positions;
 mod probe;

@@ -128,9 +128,9 @@ impl Browser {
 
     /// Types into whatever has the focus; `\u{e004}` is the tab key, `\u{e007}` enter.
     pub async fn types(&self, text: &str) -> Result<()> {
-        let each = text.chars().flat_map(|key| {
-            ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
-        });
+        let each = text
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() })));
         let keys = json!({ "type": "key", "id": "keyboard", "actions": each.collect::<Vec<_>>() });
         self.call("/actions", &json!({ "actions": [keys] })).await.map(|_| ())
     }

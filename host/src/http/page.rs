@@ -55,7 +55,8 @@ fn file(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     });
     let tag = format!("\"{digest}\"");
     let cached = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "no-cache".to_owned())];
-    if headers.get_all(header::IF_NONE_MATCH).iter().any(|known| views::knows(known.to_str().unwrap_or_default(), &tag)) {
+    if headers.get_all(header::IF_NONE_MATCH).iter().any(|known| views::knows(known.to_str().unwrap_or_default(), &tag))
+    {
         return Ok((StatusCode::NOT_MODIFIED, cached).into_response());
     }
     Ok((cached, [(header::CONTENT_TYPE, *kind)], *content).into_response())
