@@ -2,7 +2,7 @@
 
 import { h, fill, bytes, count, line, moment } from "./dom.js";
 import { get, part, query } from "./host.js";
-import { empty, facts, field, heading, itemLine, items, links, loading, position, select, shown, table } from "./parts.js";
+import { facts, field, heading, itemLine, items, links, loading, position, select, shown, table } from "./parts.js";
 
 /** Asks for the position of a message. */
 export async function find({ main, state, go }) {
@@ -40,7 +40,7 @@ export async function event({ main, signal }, stream, sequence) {
     h("h2", {}, "What caused it"), causes(story),
     h("h2", {}, "What it caused"), effects(story),
     story.headers.length ? h("details", {}, h("summary", {}, `Headers (${story.headers.length})`),
-      table("Headers", [["Name", "first mono"], ["Value", "mono wrap"]], story.headers)) : null);
+      table("Headers", [["Name", "first mono"], ["Value", "mono wrap whole"]], story.headers)) : null);
 }
 
 function steps(stream, sequence) {
@@ -57,11 +57,13 @@ function attributes(told) {
     ...told.attributes.filter(([name]) => !name.startsWith("pelton")).map(([name, value]) => [name, mono(value)])].filter(Boolean);
 }
 
+const plain = (...text) => h("p", { class: "soft" }, text);
+
 function causes({ causes: list, lost, made_by: made, event: told }) {
   if (!list.length && !lost) {
-    if (made?.what === "view") return empty("Not known", "A view's value does not name the input that wrote it, since the writes of many inputs are one.");
-    if (told?.causation) return empty("Outside of this app", "Its producer says that it was caused by ", h("span", { class: "mono" }, told.causation), ".");
-    return empty("It is a beginning", "It came from outside, and names nothing that caused it.");
+    if (made?.what === "view") return plain("A view's value does not name the input that wrote it, since the writes of many inputs are one.");
+    if (told?.causation) return plain("Its producer says that it was caused by ", h("span", { class: "mono" }, told.causation), ".");
+    return plain("It came from outside, and names nothing that caused it.");
   }
   return h("ol", { class: "chain" },
     list.map((one) => h("li", {}, links.event(one.stream, one.sequence), h("b", {}, one.event?.type ?? "message"),
@@ -71,7 +73,7 @@ function causes({ causes: list, lost, made_by: made, event: told }) {
 
 function effects({ effects: { events, dead_letters: letters, values, scanned, complete }, taken_by: taken, stream }) {
   const note = complete ? null : h("p", { class: "soft note" }, `Only the first ${count(scanned)} events that were stored after it were looked through, so there may be more.`);
-  if (!taken.length) return empty("Nothing", "No module of this app takes it.");
+  if (!taken.length) return plain("Nothing: no module of this app takes it.");
   const standing = letters.filter((one) => !one.removed);
   return [
     h("p", { class: "soft" }, "Taken by ", taken.map((one, at) => [at ? ", " : "", links.module(one.module), ` (lane ${one.lane}${one.key === undefined ? ", no key" : `, key ${one.key}`})`])),

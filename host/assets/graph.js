@@ -17,7 +17,7 @@ export async function graph({ main, signal }) {
   const named = new Map(nodes.map((node) => [node.id, node]));
   const list = (ids) => (ids.length ? ids.map((id, at) => [at ? ", " : "", link(named.get(id), id)]) : "–");
   fill(main, heading("Graph"), h("div", { class: "scroll drawing", tabindex: "0", role: "region", "aria-label": "Drawing of the graph" }, image),
-    table("Who feeds whom", [["Module", "first"], ["State", ""], ["Lag", "number"], ["Takes", ""], ["Makes", ""]], modules.map((node) => [
+    table("Who feeds whom", [["Module", "first"], ["State", "half"], ["Lag", "number"], ["Takes", "half"], ["Makes", "whole"]], modules.map((node) => [
       links.module(node.name), pill(stateOf(node.live)), count(node.live?.lag),
       list(edges.filter((edge) => edge.to === node.id).map((edge) => edge.from)),
       list(edges.filter((edge) => edge.from === node.id).map((edge) => edge.to)),

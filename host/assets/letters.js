@@ -45,7 +45,7 @@ function none(asked, next) {
 }
 
 function list(all) {
-  const columns = [["Input", "first"], ["Module", ""], ["Cause", ""], ["What it says", "preview"], ["Key", "mono preview short"], ["Stored", ""]];
+  const columns = [["Input", "first"], ["Module", "half"], ["Cause", "half"], ["What it says", "preview"], ["Key", "mono preview short"], ["Stored", "whole"]];
   return table("Dead letters", columns, all.map((letter) => [
     links.letter(letter, `${letter.stream}:${letter.sequence}`), [letter.module, h("small", {}, `lane ${letter.lane}`)],
     pill(letter.cause), letter.message, letter.key ?? "–", moment(letter.time),
@@ -126,7 +126,7 @@ export async function letter({ main, state, signal, go }, module, lane, sequence
     cause.backtrace?.length ? [h("h2", {}, "Backtrace"), h("pre", { tabindex: "0" }, cause.backtrace.join("\n"))] : null,
     found.log?.length ? [h("h2", {}, "What the plugin logged last"), h("pre", { tabindex: "0" }, found.log.join("\n"))] : null,
     h("h2", {}, "Payload"), shown(payload(found)),
-    found.headers.length ? [h("h2", {}, "Headers"), table("Headers", [["Name", "first mono"], ["Value", "mono wrap"]], found.headers)] : null);
+    found.headers.length ? [h("h2", {}, "Headers"), table("Headers", [["Name", "first mono"], ["Value", "mono wrap whole"]], found.headers)] : null);
 }
 
 /** The payload laid out, if it is JSON. */

@@ -63,7 +63,7 @@ function trouble(reasons) {
 
 function list(all, history) {
   const columns = [["Module", "first"], ["State", ""], ["Inputs/s", "number"], ["", "chart"], ["Events/s", "number"],
-    ["View writes/s", "number"], ["Lag", "number"], ["Failures", "number"], ["Dead letters", "number"]];
+    ["Writes/s", "number"], ["Lag", "number"], ["Failures", "number"], ["Dead letters", "number"]];
   return table("Modules with state, rates and lag", columns, all.map((one) => {
     const { record, counts } = one;
     const past = history.get(record.module) ?? [];

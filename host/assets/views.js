@@ -14,7 +14,7 @@ export async function views({ main, signal }) {
   const answer = await get("/views", {}, signal);
   const all = answer.views;
   fill(main, heading("Views"), all.length
-    ? table("Views and who makes them", [["View", "first"], ["Made by", ""], ["From", ""], ["Generation", "number"]],
+    ? table("Views and who makes them", [["View", "first"], ["Made by", "half"], ["From", ""], ["Generation", "number"]],
       all.map((one) => [links.view(one.view), links.module(one.module), h("span", { class: "mono" }, one.stream), count(one.generation)]))
     : empty("No views", "A module that is granted views in the config writes its results there."));
 }

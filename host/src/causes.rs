@@ -3,13 +3,15 @@
 //! Emitted events name their input (`Pelton-Input`), and dead letters stand on a subject that does. Values of views name
 //! nothing: of those, what stands under the input's key by now is given.
 
+mod told;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cloudevents;
+pub use self::told::{Attributes, Told};
 use crate::commit::read;
 use crate::commit::record::Record;
 use crate::config::{Config, From};
@@ -17,7 +19,7 @@ use crate::event::{Message, Sequence, rfc3339};
 use crate::query::{self, Query};
 use crate::source::reader;
 use crate::subject::{Name, Place};
-use crate::tap::{Data, Item, effect, inputs};
+use crate::tap::{Item, effect, inputs};
 
 /// Where emitted events name their input.
 const INPUT_HEADER: &str = "Pelton-Input";
@@ -66,48 +68,6 @@ pub struct Effects {
     pub scanned: usize,
     /// Whether those were all that could be of it.
     pub complete: bool,
-}
-
-/// A message as it is told of.
-#[derive(Clone, Debug, Serialize)]
-pub struct Told {
-    /// The stream that holds it.
-    pub stream: String,
-    /// Where it stands there.
-    pub sequence: Sequence,
-    /// When it was stored, RFC 3339.
-    pub time: String,
-    /// Its subject.
-    pub subject: String,
-    /// The event in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event: Option<Attributes>,
-    /// Why there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-    /// The bytes of its payload.
-    pub size: usize,
-    /// The event's data; the payload, if there is no event.
-    #[serde(flatten)]
-    pub data: Data,
-}
-
-/// What an event says besides its data.
-#[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs, reason = "as in Event")]
-pub struct Attributes {
-    pub id: String,
-    pub source: String,
-    #[serde(rename = "type")]
-    pub kind: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    pub time: String,
-    pub content_type: String,
-    pub correlation: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub causation: Option<String>,
-    pub attributes: Vec<(String, String)>,
 }
 
 /// Why there is nothing to tell.
@@ -282,35 +242,5 @@ impl Teller<'_> {
         let stream = self.app_stream();
         let message = self.message(&stream, Sequence(last.sequence)).await?;
         Ok(message.and_then(|message| self.made_by(&stream, &message, PREVIEW)))
-    }
-}
-
-impl Told {
-    fn of(stream: &str, message: &Message, largest: usize) -> Self {
-        let decoded = cloudevents::decode(stream, message);
-        let (event, problem, data) = match decoded {
-            Ok(event) => {
-                let data = Data::of(&event.data, largest);
-                (Some(Attributes::from(event)), None, data)
-            }
-            Err(problem) => (None, Some(problem.to_string()), Data::of(&message.payload, largest)),
-        };
-        Self {
-            stream: stream.to_owned(),
-            sequence: message.sequence,
-            time: rfc3339(message.stored),
-            subject: message.subject.clone(),
-            event,
-            problem,
-            size: message.payload.len(),
-            data,
-        }
-    }
-}
-
-impl std::convert::From<crate::event::Event> for Attributes {
-    fn from(event: crate::event::Event) -> Self {
-        let crate::event::Event { id, source, kind, subject, time, content_type, correlation, causation, .. } = event;
-        Self { id, source, kind, subject, time, content_type, correlation, causation, attributes: event.attributes }
     }
 }

@@ -33,6 +33,7 @@ mod new;
 mod openapi;
 mod operate;
 mod oracle;
+mod page;
 mod panics;
 mod permissions;
 mod positions;

@@ -56,6 +56,8 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Build the plugin `flag` in JavaScript, Python and C
     Languages,
+    /// Install a browser for the tests of the web page
+    Browser,
     /// Install what is missing: the wasm target and nats-server
     Setup,
 }
@@ -79,6 +81,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Bench { which, args } => bench::run(which, &args),
         Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Languages => languages::build(),
+        Verb::Browser => browser::install(),
         Verb::Setup => tools::install(),
     }
 }

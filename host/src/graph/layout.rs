@@ -207,7 +207,8 @@ fn place(rows: &[Vec<usize>], cells: &mut [Cell]) {
         for at in row {
             let Some(cell) = cells.get_mut(*at) else { continue };
             cell.at = (x, y);
-            cell.size.0 = width;
+            // A line that only passes takes the whole layer's width; one from a box begins at the box.
+            cell.size.0 = if cell.size.0 > 0.0 { cell.size.0 } else { width };
             y += cell.size.1 + GAP.1;
         }
         x += width + GAP.0;
@@ -274,6 +275,13 @@ mod tests {
     fn only_lines_that_close_a_circle_run_back() {
         let layout = drawing(4, &[(0, 1), (1, 2), (2, 1), (2, 3), (3, 3)]);
         assert_eq!(layout.back, [false, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_line_begins_at_its_box_however_wide_the_others_of_its_layer_are() {
+        let sizes = vec![(100.0, 40.0), (60.0, 40.0), (200.0, 40.0), (80.0, 40.0)];
+        let layout = Drawing { sizes, lines: vec![(0, 1), (0, 2), (1, 3)] }.layout();
+        assert_eq!(layout.lines[2][0].0, layout.boxes[1].0 + 60.0);
     }
 
     #[test]
