@@ -55,7 +55,8 @@ impl Dev {
 
     /// Waits for the `number`th line of the log with all of `parts`.
     async fn logged(&self, parts: &[&str], number: usize) -> Result<()> {
-        let waited = eventually(&format!("line {number} with {parts:?}"), LONG, async || {
+        let what = format!("line {number} with {parts:?}");
+        let waited = eventually(&what, LONG, async || {
             let log = self.log();
             let found = log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count();
             Ok((found >= number).then_some(()))
