@@ -58,10 +58,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     let committing = tokio::spawn(commit.run(received));
     let beside = Beside::start(server, &config, &connections, &app.status, shutdown.child_token()).await?;
 
+    let status = app.status.clone();
     let mut host =
         Host::new(app, connections.clone(), bounds, config.stream.advance, requests, config.file.clone(), &shutdown);
     host.start(loaded).await?;
     info!(app = %config.app, "running");
+    beside.notify(&status);
 
     let finish = async {
         let ended = host.wait(&shutdown).await;

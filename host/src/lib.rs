@@ -27,6 +27,7 @@ pub mod lag;
 pub mod lane;
 pub mod lint;
 pub mod metrics;
+pub mod notify;
 pub mod permissions;
 pub mod policy;
 pub mod query;

@@ -5,7 +5,9 @@
 mod apart;
 mod app_stream;
 mod attacks;
+mod backup;
 mod blocked;
+mod board;
 mod c_bindings;
 mod cases;
 mod cli;
@@ -30,6 +32,7 @@ mod loading;
 mod main_path;
 mod metrics;
 mod new;
+mod notify;
 mod openapi;
 mod operate;
 mod oracle;

@@ -88,9 +88,14 @@ impl App {
         Host::start(&self.config(), &self.folder.path().join(format!("{name}.log")))
     }
 
-    /// Starts a host that panics at a place, `PLACE/WHAT=N`: the Nth time that it gets there.
+    /// Starts a host that panics at a place, `PLACE/WHAT=N`, as `failpoint.rs` of the host describes.
     pub fn failing_host(&self, place: &str) -> Result<Host> {
-        Host::start_with(&self.config(), &self.folder.path().join("pelton.log"), Some(place))
+        self.host_with(&[("PELTON_FAIL", place)])
+    }
+
+    /// Starts a host in an environment with these variables.
+    pub fn host_with(&self, environment: &[(&str, &str)]) -> Result<Host> {
+        Host::start_with(&self.config(), &self.folder.path().join("pelton.log"), environment)
     }
 
     /// Runs a verb of the command line on this app's config.

@@ -23,11 +23,11 @@ pub struct Host {
 impl Host {
     /// Starts `pelton run -c config`, and appends what it logs to the file `log`.
     pub fn start(config: &Path, log: &Path) -> Result<Self> {
-        Self::start_with(config, log, None)
+        Self::start_with(config, log, &[])
     }
 
-    /// Starts a host that is to panic where `fails` says, as `failpoint.rs` of the host describes.
-    pub(crate) fn start_with(config: &Path, log: &Path, fails: Option<&str>) -> Result<Self> {
+    /// Starts a host in an environment with these variables.
+    pub fn start_with(config: &Path, log: &Path, environment: &[(&str, &str)]) -> Result<Self> {
         let file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -36,7 +36,7 @@ impl Host {
         let older = usize::try_from(file.metadata()?.len())?;
         let mut command = Command::new(locate::binary("pelton")?);
         command.arg("run").arg("-c").arg(config).stdout(Stdio::null()).stderr(file);
-        command.envs(fails.map(|place| ("PELTON_FAIL", place)));
+        command.envs(environment.iter().copied());
         Ok(Self { running: Running::spawn(command)?, log: log.to_path_buf(), older })
     }
 

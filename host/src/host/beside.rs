@@ -1,4 +1,4 @@
-//! What runs beside the modules of a host: HTTP, and the measuring of lag.
+//! What runs beside the modules of a host: HTTP, the measuring of lag, and what the service manager is told.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use super::{Connections, Error, lag};
 use crate::config::Config;
 use crate::http::{STREAMS, Served, Server};
+use crate::notify::Manager;
 use crate::query::Query;
 use crate::service;
 use crate::status::Status;
@@ -44,6 +45,13 @@ impl Beside {
             tasks.spawn(server.serve(served));
         }
         Ok(Self { tasks, stop })
+    }
+
+    /// Tells the service manager, if there is one, that the modules run, and how they are from now on.
+    pub fn notify(&self, status: &Status) {
+        if let Some(manager) = Manager::of_process() {
+            self.tasks.spawn(manager.keep_told(status.clone(), self.stop.clone()));
+        }
     }
 
     /// Has it finish what is at work, and waits until it has.
