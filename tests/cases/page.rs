@@ -20,7 +20,7 @@ const HOSTILE: &str = "<img src=x onerror=\"document.title='owned'\"><script>doc
 async fn app() -> Result<(App, Host, Http)> {
     let app = App::with_input("").await?;
     fs::write(app.folder().join("token"), TOKEN)?;
-    let http = "listen = \"127.0.0.1:0\", token = { file = \"token\" }";
+    let http = "listen = \"127.0.0.1:0\"\ntoken = { file = \"token\" }";
     app.configure_http(http, &(probe::module("") + FOLD))?;
     let host = app.host()?;
     let http = host.http().await?;
