@@ -51,7 +51,7 @@ export async function feed({ main, state, signal, parameters }) {
     tell();
     if (!lines.childElementCount) fill(nothing, empty("Nothing yet", "Whatever is stored from now on is shown here at once. Choose a time above to see what was before."));
   };
-  await follow(wish, take, begun, tell, nothing, signal);
+  follow(wish, take, begun, tell, nothing, signal);
 }
 
 /** Keeps a stream open until `signal`; after the first time it goes on from now. */

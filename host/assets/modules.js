@@ -102,11 +102,17 @@ export async function module({ main, state, signal }, name) {
     keepFocus(live, () => fill(live, about(one, state.history.get(name) ?? [])));
   }, signal);
   if (!state.modules) await state.refresh();
-  for (let checked = found; ; checked = await get(`/modules/${part(name)}`, {}, signal).catch(() => checked)) {
-    if (signal.aborted) return;
-    fill(lanes, h("h2", {}, "Lanes"), laneTable(checked.checkpoints));
+  followLanes(name, found, lanes, signal);
+}
+
+/** Shows the checkpoints, and again every five seconds until `signal`. */
+async function followLanes(name, found, lanes, signal) {
+  let last = found;
+  do {
+    fill(lanes, h("h2", {}, "Lanes"), laneTable(last.checkpoints));
     if (!(await pause(5000, signal))) return;
-  }
+    last = await get(`/modules/${part(name)}`, {}, signal).catch(() => last);
+  } while (!signal.aborted);
 }
 
 const pause = (time, signal) => new Promise((next) => {

@@ -20,7 +20,7 @@ const HOSTILE: &str = "<img src=x onerror=\"document.title='owned'\"><script>doc
 async fn app() -> Result<(App, Host, Http)> {
     let app = App::with_input("").await?;
     fs::write(app.folder().join("token"), TOKEN)?;
-    let http = "listen = \"127.0.0.1:0\", token = { file = \"token\" }";
+    let http = "listen = \"127.0.0.1:0\"\ntoken = { file = \"token\" }";
     app.configure_http(http, &(probe::module("") + FOLD))?;
     let host = app.host()?;
     let http = host.http().await?;
@@ -206,7 +206,7 @@ async fn the_feed_shows_what_is_asked_for_as_it_is_stored() -> Result<()> {
     assert_eq!(kinds, ["\"dead-letter\"", "\"event\"", "\"input\"", "\"input\"", "\"view\""]);
     let letters = items(&mut dead, 1).await?;
     assert!(letters[0]["problem"].as_str().is_some_and(|problem| problem.contains(HOSTILE)), "{letters:?}");
-    let mut past = http.events("/api/feed?since=IN:1&kind=input", &[]).await?;
+    let mut past = http.events("/api/feed?since=IN:1&kind=input&module=probe", &[]).await?;
     assert_eq!(items(&mut past, 2).await?.len(), 2);
     for (bad, status) in [("kind=no", 400), ("since=IN:99", 400), ("module=nobody", 404), ("colour=red", 400)] {
         assert_eq!(http.get(&format!("/api/feed?{bad}")).await?.status, status, "{bad}");
