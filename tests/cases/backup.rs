@@ -1,4 +1,5 @@
-//! Backup and restore as the guide tells operators: by the server's own snapshots, which `nats stream backup` takes too.
+//! Backup and restore as the guide tells operators: copies of the server's folders, and the server's snapshots, which
+//! `nats stream backup` takes.
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -6,15 +7,34 @@ use futures::StreamExt;
 use pelton_tests::{App, Host, SOON, logged, stored};
 use serde_json::{Value, json};
 
-use crate::probe;
+use crate::{identity::copy_folder, probe};
 
-/// The app stream and its witness, in the order in which the guide has them saved.
+/// The app stream and its witness.
 const APP: [&str; 2] = ["KV_demo-hosts", "KV_demo"];
 /// What a snapshot's chunk may have in bytes.
 const CHUNK: usize = 64 << 10;
 
+/// Copies the folders of streams while the server is stopped.
+async fn back_up(app: &mut App, streams: &[&str], to: &str) -> Result<()> {
+    app.server.stop().await?;
+    for stream in streams {
+        copy_folder(&app.store(stream), &app.folder().join(to).join(stream))?;
+    }
+    app.server.restart().await
+}
+
+/// Puts them back in the place of what is there.
+async fn restore(app: &mut App, streams: &[&str], from: &str) -> Result<()> {
+    app.server.stop().await?;
+    for stream in streams {
+        std::fs::remove_dir_all(app.store(stream))?;
+        copy_folder(&app.folder().join(from).join(stream), &app.store(stream))?;
+    }
+    app.server.restart().await
+}
+
 /// A stream as `nats stream backup` saves it.
-struct Copy {
+struct Snapshot {
     stream: &'static str,
     /// Its config and state.
     about: Value,
@@ -30,7 +50,7 @@ async fn api(app: &App, verb: &str, stream: &str, request: &Value) -> Result<Val
     Ok(answer)
 }
 
-async fn back_up(app: &App, stream: &'static str) -> Result<Copy> {
+async fn snapshot(app: &App, stream: &'static str) -> Result<Snapshot> {
     let inbox = app.client.new_inbox();
     let mut arriving = app.client.subscribe(inbox.clone()).await?;
     let about = api(app, "SNAPSHOT", stream, &json!({ "deliver_subject": inbox, "chunk_size": CHUNK })).await?;
@@ -39,7 +59,7 @@ async fn back_up(app: &App, stream: &'static str) -> Result<Copy> {
         let arrives = tokio::time::timeout(SOON, arriving.next()).await?;
         let chunk = arrives.context("the subscription ended")?;
         if chunk.payload.is_empty() {
-            return Ok(Copy { stream, about, chunks });
+            return Ok(Snapshot { stream, about, chunks });
         }
         if let Some(reply) = chunk.reply {
             app.client.publish(reply, Bytes::new()).await?;
@@ -48,7 +68,8 @@ async fn back_up(app: &App, stream: &'static str) -> Result<Copy> {
     }
 }
 
-async fn restore(app: &App, copy: &Copy) -> Result<()> {
+/// What `nats stream restore` does.
+async fn restore_snapshot(app: &App, copy: &Snapshot) -> Result<()> {
     let request = json!({ "config": copy.about["config"], "state": copy.about["state"] });
     let to = api(app, "RESTORE", copy.stream, &request).await?;
     let to = to["deliver_subject"].as_str().context("no subject for the chunks")?.to_owned();
@@ -59,14 +80,6 @@ async fn restore(app: &App, copy: &Copy) -> Result<()> {
     let made: Value = serde_json::from_slice(&made.payload)?;
     ensure!(made["error"].is_null() && made["state"]["messages"] == copy.about["state"]["messages"], "{made}");
     Ok(())
-}
-
-async fn back_up_app(app: &App) -> Result<Vec<Copy>> {
-    let mut copies = Vec::new();
-    for stream in APP {
-        copies.push(back_up(app, stream).await?);
-    }
-    Ok(copies)
 }
 
 async fn lose(app: &App, streams: &[&str]) -> Result<()> {
@@ -104,23 +117,32 @@ async fn refused(app: &App, mut host: Host) -> Result<(Option<i32>, String)> {
     Ok((host.wait(SOON).await?.code(), app.log_end()))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_backup_of_a_stopped_app_goes_on_from_there_and_redoes_what_came_after() -> Result<()> {
-    let app = App::with_input(&probe::module("")).await?;
+/// Runs a host while so many inputs are published.
+async fn run(app: &App, count: u64) -> Result<()> {
     let mut host = app.host()?;
-    inputs(&app, 3).await?;
+    inputs(app, count).await?;
     assert!(host.terminate().await?.success());
-    let copies = back_up_app(&app).await?;
+    Ok(())
+}
 
-    let mut host = app.host()?;
-    inputs(&app, 4).await?;
+/// A host that starts notes in the witness how far the app stream is.
+async fn note(app: &App) -> Result<()> {
+    let mut host = app.host_called("noted")?;
+    logged(&host, &["INFO running"]).await?;
+    assert!(host.terminate().await?.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_app_goes_on_from_its_backup_and_redoes_what_came_after() -> Result<()> {
+    let mut app = App::with_input(&probe::module("")).await?;
+    run(&app, 3).await?;
+    back_up(&mut app, &APP, "backup").await?;
+    run(&app, 4).await?;
+    note(&app).await?;
     each_has_its_effects_once(&app, 7).await?;
     let before = ids(&app).await?;
-    assert!(host.terminate().await?.success());
-    lose(&app, &APP).await?;
-    for copy in &copies {
-        restore(&app, copy).await?;
-    }
+    restore(&mut app, &APP, "backup").await?;
     assert_eq!(ids(&app).await?, before[..3], "the copy holds what was there when it was taken");
 
     let mut host = app.host_called("restored")?;
@@ -134,57 +156,50 @@ async fn a_backup_of_a_stopped_app_goes_on_from_there_and_redoes_what_came_after
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_app_stream_is_refused_until_its_witness_is_removed() -> Result<()> {
-    let app = App::with_input(&probe::module("")).await?;
-    let mut host = app.host()?;
-    inputs(&app, 2).await?;
-    assert!(host.terminate().await?.success());
-    let copy = back_up(&app, "KV_demo").await?;
-    let mut host = app.host()?;
-    inputs(&app, 3).await?;
-    assert!(host.terminate().await?.success());
-    // The next start notes in the witness how far it got.
-    let mut host = app.host()?;
-    logged(&host, &["serving HTTP"]).await?;
-    app.covered("probe", 1, 5).await?;
-    assert!(host.terminate().await?.success());
-
-    lose(&app, &["KV_demo"]).await?;
-    let (code, said) = refused(&app, app.host_called("gone")?).await?;
-    assert!(code == Some(1) && said.contains("KV_demo is gone") && said.contains("KV_demo-hosts"), "{code:?} {said}");
-
-    restore(&app, &copy).await?;
+    let mut app = App::with_input(&probe::module("")).await?;
+    run(&app, 2).await?;
+    back_up(&mut app, &["KV_demo"], "backup").await?;
+    run(&app, 3).await?;
+    note(&app).await?;
+    restore(&mut app, &["KV_demo"], "backup").await?;
     let (code, said) = refused(&app, app.host_called("older")?).await?;
     assert!(code == Some(1) && said.contains("restored from an older copy"), "{code:?} {said}");
     assert!(said.contains("delete the bucket KV_demo-hosts first"), "{said}");
     assert_eq!(probe::causes(&app).await?, [1, 2], "nothing ran");
-
     lose(&app, &["KV_demo-hosts"]).await?;
-    let mut host = app.host_called("again")?;
-    each_has_its_effects_once(&app, 5).await?;
-    assert!(host.terminate().await?.success());
-    Ok(())
+    let _host = app.host_called("again")?;
+    each_has_its_effects_once(&app, 5).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_is_another_stream_to_the_witness_and_goes_on_when_that_is_removed() -> Result<()> {
+    let app = App::with_input(&probe::module("")).await?;
+    run(&app, 2).await?;
+    let copy = snapshot(&app, "KV_demo").await?;
+    run(&app, 3).await?;
+    lose(&app, &["KV_demo"]).await?;
+    let (code, said) = refused(&app, app.host_called("gone")?).await?;
+    assert!(code == Some(1) && said.contains("KV_demo is gone") && said.contains("KV_demo-hosts"), "{code:?} {said}");
+    restore_snapshot(&app, &copy).await?;
+    let (code, said) = refused(&app, app.host_called("anew")?).await?;
+    assert!(code == Some(1) && said.contains("deleted and made anew"), "{code:?} {said}");
+    assert_eq!(probe::causes(&app).await?, [1, 2], "nothing ran");
+    lose(&app, &["KV_demo-hosts"]).await?;
+    let _host = app.host_called("again")?;
+    each_has_its_effects_once(&app, 5).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_stream_older_than_the_app_stream_halts_and_an_app_stream_as_old_mends_it() -> Result<()> {
-    let app = App::with_input(&probe::module("")).await?;
-    let mut host = app.host()?;
-    inputs(&app, 2).await?;
-    assert!(host.terminate().await?.success());
-    let (copies, input) = (back_up_app(&app).await?, back_up(&app, "IN").await?);
-    let mut host = app.host()?;
-    inputs(&app, 2).await?;
-    assert!(host.terminate().await?.success());
-
-    lose(&app, &["IN"]).await?;
-    restore(&app, &input).await?;
+    let all = ["KV_demo", "KV_demo-hosts", "IN"];
+    let mut app = App::with_input(&probe::module("")).await?;
+    run(&app, 2).await?;
+    back_up(&mut app, &all, "backup").await?;
+    run(&app, 2).await?;
+    restore(&mut app, &["IN"], "backup").await?;
     let (code, said) = refused(&app, app.host_called("older")?).await?;
     assert!(code == Some(1) && said.contains("ends at 2") && said.contains("checkpoint is at 4"), "{code:?} {said}");
-
-    lose(&app, &APP).await?;
-    for copy in &copies {
-        restore(&app, copy).await?;
-    }
+    restore(&mut app, &APP, "backup").await?;
     let _host = app.host_called("again")?;
     inputs(&app, 1).await?;
     each_has_its_effects_once(&app, 3).await
