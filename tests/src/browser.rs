@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 
@@ -24,15 +24,15 @@ pub struct Browser {
     _folder: tempfile::TempDir,
 }
 
-/// Where the browser was installed by `cargo xtask test`; none if it could not be, which must be allowed.
+/// Where the browser was installed by `cargo xtask test`; none, which is said, if it could not be: only Debian and its
+/// relatives have one to be unpacked.
+#[allow(clippy::print_stderr, reason = "a test that is left out says so")]
 pub fn installed() -> Result<Option<PathBuf>> {
     let folder = tools()?.join("browser");
     if folder.join("installed").exists() {
         return Ok(Some(folder));
     }
-    let why = "there is no browser; `cargo xtask test` installs one or says why not";
-    ensure!(!env::var("PELTON_LANGUAGES").is_ok_and(|languages| languages == "all"), why);
-    println!("left out: {why}");
+    eprintln!("left out: there is no browser; `cargo xtask test` installs one or says why not");
     Ok(None)
 }
 
@@ -61,7 +61,7 @@ impl Browser {
         let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
         let wish = json!({ "capabilities": { "alwaysMatch": capabilities } });
         let session = call(&driver, "POST", "/session", &wish).await?;
-        let session = session["sessionId"].as_str().context("no session")?.to_owned();
+        let session = session.get("sessionId").and_then(Value::as_str).context("no session")?.to_owned();
         Ok(Self { driver, session, _running: running, _folder: own })
     }
 
@@ -156,8 +156,9 @@ impl Browser {
 async fn call(driver: &Http, method: &str, path: &str, body: &Value) -> Result<Value> {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let answer = driver.send(method, path, &[("content-type", "application/json")], body).await?.json()?;
-    match answer["value"]["error"].as_str() {
-        Some(error) => bail!("{path}: {error}: {}", answer["value"]["message"]),
-        None => Ok(answer["value"].clone()),
+    let value = answer.get("value").cloned().unwrap_or_default();
+    match value.get("error").and_then(Value::as_str) {
+        Some(error) => bail!("{path}: {error}: {value}"),
+        None => Ok(value),
     }
 }

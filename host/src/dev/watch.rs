@@ -36,7 +36,7 @@ impl Seen {
                         folders.push(path);
                     }
                 } else if !others.0.contains_key(&path)
-                    && !path.extension().is_some_and(|end| end == "wasm")
+                    && path.extension().is_none_or(|end| end != "wasm")
                     && let Some(about) = about(&path)
                 {
                     seen.insert(path, about);

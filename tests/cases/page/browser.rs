@@ -142,7 +142,7 @@ async fn keys_are_searched_as_they_are_typed_and_values_too() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_asks_for_the_token_and_says_when_it_is_wrong() -> Result<()> {
-    let Some((_app, _host, browser, base)) = opened().await? else { return Ok(()) };
+    let Some((_app, _host, browser, _)) = opened().await? else { return Ok(()) };
     browser.run("sessionStorage.clear()").await?;
     browser.run("location.reload()").await?;
     browser.shows(&["This host wants its token"]).await?;
