@@ -56,7 +56,14 @@ impl Browser {
         .await?;
         let driver = Http::at(([127, 0, 0, 1], port).into());
         let binary = root.join("usr/lib/chromium/chromium-headless-shell");
-        let arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"];
+        // Over a pipe, so that it ends with its driver, however that ends.
+        let arguments = [
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+            "--remote-debugging-pipe",
+        ];
         let options = json!({ "binary": binary, "args": arguments });
         let capabilities = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
         let wish = json!({ "capabilities": { "alwaysMatch": capabilities } });
