@@ -32,6 +32,10 @@ impl Dev {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("pelton.toml"), CONFIG)?;
         fs::copy(plugin, folder.path().join("source.txt"))?;
+        // What is selected for other work is not meant.
+        fs::create_dir_all(folder.path().join("nats/context"))?;
+        fs::write(folder.path().join("nats/context.txt"), "work")?;
+        fs::write(folder.path().join("nats/context/work.json"), r#"{"url":"nats://127.0.0.1:1","user":"u"}"#)?;
         let mut command = Self::command(folder.path(), &["dev"])?;
         command.stderr(File::create(folder.path().join(".log"))?).stdout(Stdio::null());
         Ok(Self { running: Running::spawn(command)?, folder })

@@ -28,15 +28,20 @@ impl Host {
 
     /// Starts a host in an environment with these variables.
     pub fn start_with(config: &Path, log: &Path, environment: &[(&str, &str)]) -> Result<Self> {
+        let mut command = Command::new(locate::binary("pelton")?);
+        command.arg("run").arg("-c").arg(config).envs(environment.iter().copied());
+        Self::of(command, log)
+    }
+
+    /// Starts the host that `command` is.
+    pub fn of(mut command: Command, log: &Path) -> Result<Self> {
         let file = OpenOptions::new()
             .create(true)
             .append(true)
             .open(log)
             .with_context(|| format!("cannot write {}", log.display()))?;
         let older = usize::try_from(file.metadata()?.len())?;
-        let mut command = Command::new(locate::binary("pelton")?);
-        command.arg("run").arg("-c").arg(config).stdout(Stdio::null()).stderr(file);
-        command.envs(environment.iter().copied());
+        command.stdout(Stdio::null()).stderr(file);
         Ok(Self { running: Running::spawn(command)?, log: log.to_path_buf(), older })
     }
 

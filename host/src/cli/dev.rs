@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::{output, report, run};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Nats};
 use crate::control::swap::{self, Answer, Wish};
 use crate::dev::server::Server;
 use crate::dev::watch::{LOOK, Seen};
@@ -130,7 +130,7 @@ async fn own_server(config: &mut Config, server: &mut Option<Server>, folder: &P
             server.insert(started).url.clone()
         }
     };
-    config.nats.servers = vec![url];
+    config.nats = Nats::open(url);
     Ok(())
 }
 

@@ -22,6 +22,7 @@ use crate::trial::{self, Trial};
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// List dead letters
+    #[command(after_help = "Example:\n  pelton dlq ls totals --cause reject --since 2026-01-31T00:00:00Z")]
     Ls {
         #[command(flatten)]
         selected: Selected,
@@ -29,6 +30,7 @@ pub enum Verb {
         common: Common,
     },
     /// Show one with its input, its cause and what the plugin logged
+    #[command(after_help = "Example:\n  pelton dlq show totals 0 42")]
     Show {
         #[command(flatten)]
         one: One,
@@ -36,6 +38,7 @@ pub enum Verb {
         common: Common,
     },
     /// Run inputs again in their lanes; what succeeds is committed and its dead letter removed, in one batch
+    #[command(after_help = "Examples:\n  pelton dlq replay totals --message timeout\n  pelton dlq replay --all")]
     Replay {
         #[command(flatten)]
         selected: Selected,
@@ -46,6 +49,7 @@ pub enum Verb {
         common: Common,
     },
     /// Throw dead letters away
+    #[command(after_help = "Example:\n  pelton dlq discard totals --sequence 42,43")]
     Discard {
         #[command(flatten)]
         selected: Selected,
@@ -56,6 +60,7 @@ pub enum Verb {
         common: Common,
     },
     /// Run one against a plugin and print what it would do; nothing is committed
+    #[command(after_help = "Example:\n  pelton dlq retry totals 0 42 --plugin totals-2.wasm")]
     Retry {
         #[command(flatten)]
         one: One,

@@ -10,6 +10,7 @@ use crate::config::{Limits, Size};
 use crate::guest::{Contents, Engine, Form, LoadError, PluginFile, Role, Shape};
 
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  pelton inspect target/wasm32-unknown-unknown/release/big_orders.wasm")]
 pub struct Inspect {
     /// The plugin
     plugin: PathBuf,

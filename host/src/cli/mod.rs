@@ -209,3 +209,33 @@ fn report(error: anyhow::Error) -> String {
         Err(error) => format!("error: {error:#}\n"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::*;
+
+    /// Calls `check` with each command that does something, and its name in full.
+    fn each(command: &Command, path: &str, check: &mut impl FnMut(&str, &Command)) {
+        let name = format!("{path} {}", command.get_name());
+        if !command.has_subcommands() {
+            return check(name.trim(), command);
+        }
+        command.get_subcommands().for_each(|below| each(below, &name, check));
+    }
+
+    #[test]
+    fn each_verb_says_what_it_does_with_an_example_that_it_takes() {
+        let mut verbs = 0;
+        each(&Cli::command(), "", &mut |name, command| {
+            verbs += 1;
+            assert!(command.get_about().is_some(), "{name}");
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines = help.lines().map(str::trim).filter(|line| line.starts_with(&format!("{name} ")) || *line == name);
+            let examples: Vec<&str> = lines.collect();
+            assert!(help.contains("Example") && !examples.is_empty(), "{name}: {help}");
+        });
+        assert!(verbs > 25, "{verbs}");
+    }
+}

@@ -18,11 +18,13 @@ use crate::subject::Name;
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// List the modules
+    #[command(after_help = "Example:\n  pelton module ls")]
     Ls {
         #[command(flatten)]
         common: Common,
     },
     /// Stop a module for a while: what is in hand is committed, the rest waits. Survives restarts
+    #[command(after_help = "Example:\n  pelton module pause totals")]
     Pause {
         /// The module
         name: Name,
@@ -30,6 +32,7 @@ pub enum Verb {
         common: Common,
     },
     /// Start a paused or halted module
+    #[command(after_help = "Example:\n  pelton module resume totals")]
     Resume {
         /// The module
         name: Name,
@@ -37,6 +40,7 @@ pub enum Verb {
         common: Common,
     },
     /// Run another plugin in a module, from its next input on; if it fails on that one, the old one returns
+    #[command(after_help = "Examples:\n  pelton module swap totals\n  pelton module swap totals --plugin totals-2.wasm")]
     Swap {
         /// The module
         name: Name,
@@ -50,6 +54,7 @@ pub enum Verb {
         common: Common,
     },
     /// Show a module and its lanes
+    #[command(after_help = "Example:\n  pelton module show totals")]
     Show {
         /// The module
         name: Name,

@@ -12,6 +12,7 @@ use crate::source::streams;
 use crate::telemetry::LogFormat;
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:\n  pelton run -c shop.toml\n  pelton run --apply --log-format json")]
 pub struct Run {
     #[command(flatten)]
     common: Common,

@@ -7,6 +7,7 @@ use super::output::{print, table};
 use crate::guest::{Engines, Plugin, Role};
 
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  pelton validate -c shop.toml")]
 pub struct Validate {
     #[command(flatten)]
     common: Common,

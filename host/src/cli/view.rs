@@ -10,6 +10,7 @@ use crate::subject::Name;
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// List the views, or the keys of one
+    #[command(after_help = "Examples:\n  pelton view ls\n  pelton view ls totals")]
     Ls {
         /// The view
         view: Option<Name>,
@@ -17,6 +18,7 @@ pub enum Verb {
         common: Common,
     },
     /// Print the value of a key
+    #[command(after_help = "Example:\n  pelton view get totals 'United Kingdom'")]
     Get {
         /// The view
         view: Name,

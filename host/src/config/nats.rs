@@ -13,7 +13,7 @@ use crate::dev;
 /// How to reach NATS.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nats {
-    /// Whether somebody named them, and they are not only what stands for nothing.
+    /// Whether config or environment name them. A context that is selected, or the default, is nobody's word about this app.
     pub is_named: bool,
     /// The servers, each `nats://HOST:PORT` or `tls://HOST:PORT`.
     pub servers: Vec<String>,
@@ -85,6 +85,12 @@ const DEFAULT: &str = "nats://127.0.0.1:4222";
 const API_PREFIX: &str = "$JS.API";
 
 impl Nats {
+    /// The server at `url`, which asks nobody who he is.
+    pub fn open(url: String) -> Self {
+        let (servers, api_prefix) = (vec![url], API_PREFIX.to_owned());
+        Self { is_named: true, servers, auth: Auth::None, tls: None, api_prefix, inbox_prefix: None }
+    }
+
     /// The servers without what may be secret in their addresses.
     pub fn shown(&self) -> String {
         let plain = |server: &String| match (server.split_once("://"), server.rsplit_once('@')) {
@@ -115,17 +121,16 @@ pub fn meant(table: NatsTable, folder: &Path, environment: impl Fn(&str) -> Opti
     };
     let config = of_table(table, folder)?;
     let environment = of_environment(environment, &home);
-    // A context that was selected for other work does not meddle with a server that is named here.
-    let is_named = config.url.is_some() || environment.url.is_some();
-    let context = context.or_else(|| if is_named { None } else { Context::selected(&home) });
+    let is_named = config.url.is_some() || environment.url.is_some() || context.is_some();
+    // The server of a `pelton dev` that runs here is meant before one that was selected for other work.
+    let own = if is_named { None } else { dev::server::address(&folder.join(dev::SERVER)) };
+    let is_known = is_named || own.is_some();
+    let context = context.or_else(|| if is_known { None } else { Context::selected(&home) });
     let context = match context {
         Some(name) => of_context(Context::read(&home, &name).map_err(|why| Finding::new(at, why))?, &home),
         None => Said::default(),
     };
-    let named = config.url.or(environment.url).or(context.url);
-    let is_named = named.is_some();
-    let own = || dev::server::address(&folder.join(dev::SERVER));
-    let url = named.or_else(own).unwrap_or_else(|| DEFAULT.to_owned());
+    let url = config.url.or(environment.url).or(context.url).or(own).unwrap_or_else(|| DEFAULT.to_owned());
     Ok(Nats {
         is_named,
         servers: url.split(',').map(|server| server.trim().to_owned()).collect(),

@@ -1,4 +1,4 @@
-//! Measures at intervals how far each module is behind its input stream.
+//! Measures at intervals how far each module is behind its input stream, and shows it to stock tools.
 
 use std::time::Duration;
 
@@ -8,20 +8,22 @@ use tracing::debug;
 
 use super::Connections;
 use crate::config::Module;
+use crate::source::progress::consumer_of;
 use crate::source::{Error, InputStream};
 use crate::status::Status;
+use crate::subject::Name;
 
 /// How often. It costs a consumer for each module that is behind.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Measures until `shutdown`.
-pub async fn measure(modules: Vec<Module>, connections: Connections, status: Status, shutdown: CancellationToken) {
+pub async fn measure(app: Name, modules: Vec<Module>, connections: Connections, status: Status, shutdown: CancellationToken) {
     let mut tick = tokio::time::interval(INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut round = async || {
         tick.tick().await;
         for module in &modules {
-            if let Err(error) = one(module, &connections, &status).await {
+            if let Err(error) = one(&app, module, &connections, &status).await {
                 debug!(module = %module.name, %error, "the lag cannot be measured");
             }
         }
@@ -29,13 +31,15 @@ pub async fn measure(modules: Vec<Module>, connections: Connections, status: Sta
     while shutdown.run_until_cancelled(round()).await.is_some() {}
 }
 
-async fn one(module: &Module, connections: &Connections, status: &Status) -> Result<(), Error> {
+async fn one(app: &Name, module: &Module, connections: &Connections, status: &Status) -> Result<(), Error> {
     let Some((_, covered)) = status.position(&module.name) else { return Ok(()) };
     let stream = InputStream::open(&connections.jetstream(), &module.input.stream).await?;
-    let behind = stream.behind(covered, &module.input.filters).await?;
+    let filters = &module.input.filters;
+    let messages = stream.show_progress(&consumer_of(app, &module.name), covered, filters).await?;
+    let oldest = if messages == 0 { None } else { stream.behind(covered, filters).await?.oldest };
     let metrics = status.measured(&module.name);
-    metrics.lag.set(i64::try_from(behind.messages).unwrap_or(i64::MAX));
-    let age = behind.oldest.map_or(0.0, |stored| (OffsetDateTime::now_utc() - stored).as_seconds_f64());
+    metrics.lag.set(i64::try_from(messages).unwrap_or(i64::MAX));
+    let age = oldest.map_or(0.0, |stored| (OffsetDateTime::now_utc() - stored).as_seconds_f64());
     metrics.lag_seconds.set(age.max(0.0));
     Ok(())
 }

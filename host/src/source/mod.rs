@@ -5,6 +5,7 @@
 
 pub mod catchup;
 pub mod live;
+pub mod progress;
 pub mod reader;
 pub mod streams;
 

@@ -80,7 +80,8 @@ fn the_selected_context_counts_only_where_no_server_is_named() {
     let user = User::new(&[]);
     assert_eq!(user.meant("").unwrap().servers, [DEFAULT]);
     fs::write(user.home.path().join(".config/nats/context.txt"), "lab\n").unwrap();
-    assert_eq!(user.meant("").unwrap().servers, ["nats://lab:1"]);
+    let selected = user.meant("").unwrap();
+    assert_eq!((selected.servers.as_slice(), selected.is_named), (["nats://lab:1".to_owned()].as_slice(), false));
     let named = user.meant("url = \"nats://a:1\"").unwrap();
     assert_eq!((named.servers, named.auth, named.tls), (vec!["nats://a:1".to_owned()], Auth::None, None));
 }
