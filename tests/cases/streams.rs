@@ -30,9 +30,9 @@ async fn a_stream_that_is_not_as_declared_is_told_and_set_right_when_asked_for()
 
     // The operator's own settings stay.
     let mut changed = app.jetstream().get_stream("IN").await?.cached_info().config.clone();
-    (changed.max_age, changed.max_bytes) = (Duration::from_secs(60), 1 << 30);
+    (changed.max_age, changed.max_bytes) = (Duration::from_secs(3_600), 1 << 30);
     app.jetstream().update_stream(changed).await?;
-    refused("max_age is 60s and is to be 2592000s;")?;
+    refused("max_age is 3600s and is to be 2592000s;")?;
     let again = Host::of(app.verb(&["run", "--apply"])?, &app.folder().join("again.log"))?;
     logged(&again, &["running"]).await?;
     let found: stream::Config = app.jetstream().get_stream("IN").await?.cached_info().config.clone();

@@ -232,7 +232,8 @@ mod tests {
             verbs += 1;
             assert!(command.get_about().is_some(), "{name}");
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let lines = help.lines().map(str::trim).filter(|line| line.starts_with(&format!("{name} ")) || *line == name);
+            let lines =
+                help.lines().map(str::trim).filter(|line| line.starts_with(&format!("{name} ")) || *line == name);
             let examples: Vec<&str> = lines.collect();
             assert!(help.contains("Example") && !examples.is_empty(), "{name}: {help}");
         });

@@ -40,7 +40,9 @@ pub enum Verb {
         common: Common,
     },
     /// Run another plugin in a module, from its next input on; if it fails on that one, the old one returns
-    #[command(after_help = "Examples:\n  pelton module swap totals\n  pelton module swap totals --plugin totals-2.wasm")]
+    #[command(
+        after_help = "Examples:\n  pelton module swap totals\n  pelton module swap totals --plugin totals-2.wasm"
+    )]
     Swap {
         /// The module
         name: Name,

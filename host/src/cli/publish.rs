@@ -17,7 +17,9 @@ use crate::event::{Event, rfc3339};
 use crate::host::connect;
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  pelton publish orders.new --data '{\"total\":42}'\n  pelton publish orders.new --file orders.jsonl --lines")]
+#[command(
+    after_help = "Examples:\n  pelton publish orders.new --data '{\"total\":42}'\n  pelton publish orders.new --file orders.jsonl --lines"
+)]
 pub struct Publish {
     /// The subject, one that an input stream stores
     subject: String,

@@ -17,7 +17,13 @@ use crate::subject::Name;
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Measures until `shutdown`.
-pub async fn measure(app: Name, modules: Vec<Module>, connections: Connections, status: Status, shutdown: CancellationToken) {
+pub async fn measure(
+    app: Name,
+    modules: Vec<Module>,
+    connections: Connections,
+    status: Status,
+    shutdown: CancellationToken,
+) {
     let mut tick = tokio::time::interval(INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut round = async || {

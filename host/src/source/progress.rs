@@ -22,7 +22,9 @@ impl InputStream {
         }
         let config = pull::Config {
             durable_name: Some(name.to_owned()),
-            description: Some("Pelton: how far a module is. Nobody reads it, and it is reset to the checkpoint".to_owned()),
+            description: Some(
+                "Pelton: how far a module is. Nobody reads it, and it is reset to the checkpoint".to_owned(),
+            ),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::Explicit,
             filter_subjects: filters.iter().map(|filter| filter.as_str().to_owned()).collect(),
