@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::cloudevents;
 use crate::event::{Event, Sequence};
-use crate::subject::{FIRST_GENERATION, Name, Subjects};
+use crate::subject::{Generation, Name, Subjects};
 
 /// What a guest returned for one input.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -226,6 +226,8 @@ pub struct Origin {
     pub stream: String,
     /// When the input stream was created, RFC 3339: a stream made anew gives new ids.
     pub created: String,
+    /// The generation of the module's views.
+    pub generation: Generation,
 }
 
 impl Origin {
@@ -297,7 +299,7 @@ pub fn check(
     }
     for ViewWrite { view, key: view_key, value } in effects.writes {
         let view = grants.view(&view, &view_key, key)?;
-        let subject = origin.subjects.view_value(view, FIRST_GENERATION, &view_key).into();
+        let subject = origin.subjects.view_value(view, origin.generation, &view_key).into();
         let write = CheckedWrite { subject, value };
         let value = write.value.as_ref().map_or(0, Bytes::len);
         bounds.check_sizes(write.subject.len(), CheckedWrite::HEADERS, value)?;

@@ -7,6 +7,7 @@ mod error;
 mod lag;
 mod lanes;
 mod prepare;
+mod start;
 mod swap;
 
 use std::time::Duration;
@@ -53,8 +54,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
 
     let (requests, received) = mpsc::channel(REQUESTS);
     let committer = Committer::new(app.subjects.clone(), bounds);
-    let commit =
-        CommitTask::new(committer, app.publisher.clone(), app.reader.clone(), app.subjects.clone(), app.status.clone());
+    let commit = CommitTask::new(committer, app.publisher.clone(), app.reader.clone(), app.status.clone());
     let committing = tokio::spawn(commit.run(received));
     let beside = Beside::start(server, &config, &connections, &app.status, shutdown.child_token()).await?;
 

@@ -11,6 +11,7 @@ mod server;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::route::Filter;
 use crate::subject::{Name, Subjects};
 
 /// Who works with an app.
@@ -104,7 +105,7 @@ fn subjects_of_inputs(config: &Config, subjects: &Subjects, named: &[String]) ->
         if module.input.filters.is_empty() && named.is_empty() {
             return Err(Unnamed(module.name.to_string(), module.input.stream.clone()));
         }
-        all.extend(module.input.filters.iter().map(|filter| filter.as_str().to_owned()));
+        all.extend(Filter::texts(&module.input.filters));
     }
     all.sort();
     all.dedup();

@@ -20,6 +20,7 @@ use crate::dlq::{DeadLetter, Selection};
 use crate::event::Sequence;
 use crate::lag::Lag;
 use crate::lane::views::Fetch;
+use crate::route::Filter;
 use crate::source::{self, InputStream};
 use crate::subject::{Name, Subjects};
 
@@ -126,9 +127,14 @@ impl Query {
 
     /// The module of that name.
     pub async fn module(&self, name: &Name) -> Result<ModuleState, Error> {
+        self.state(self.record(name).await?).await
+    }
+
+    /// The record of the module of that name.
+    pub async fn record(&self, name: &Name) -> Result<Record, Error> {
         let stored = self.reader.last_json::<Record>(&self.subjects.module(name)).await?;
         let unknown = || self.unknown("module", name.to_string(), "module ls");
-        self.state(stored.ok_or_else(unknown)?.value).await
+        stored.map(|stored| stored.value).ok_or_else(unknown)
     }
 
     async fn state(&self, record: Record) -> Result<ModuleState, Error> {
@@ -144,7 +150,7 @@ impl Query {
     async fn lag(&self, record: &Record, checkpoints: &[Checkpoint]) -> Result<u64, source::Error> {
         let start_sequence = covered(checkpoints).next().0;
         let stream = InputStream::open(&self.context, &record.stream).await?;
-        stream.count(DeliverPolicy::ByStartSequence { start_sequence }, &filters(record)).await
+        stream.count(DeliverPolicy::ByStartSequence { start_sequence }, &Filter::texts(&record.filters)).await
     }
 
     /// How far behind the modules of a config are at `now`.
@@ -181,7 +187,7 @@ impl Query {
         checkpoints: &[Checkpoint],
     ) -> Result<Option<OffsetDateTime>, source::Error> {
         let stream = InputStream::open(&self.context, &record.stream).await?;
-        let first = stream.first_behind(covered(checkpoints), &filters(record)).await?;
+        let first = stream.first_behind(covered(checkpoints), &Filter::texts(&record.filters)).await?;
         Ok(first.map(|message| message.stored))
     }
 
@@ -225,8 +231,4 @@ impl Query {
 /// Up to here all lanes are done.
 fn covered(checkpoints: &[Checkpoint]) -> Sequence {
     checkpoints.iter().map(|checkpoint| checkpoint.covered).min().unwrap_or_default()
-}
-
-fn filters(record: &Record) -> Vec<String> {
-    record.filters.iter().map(|filter| filter.as_str().to_owned()).collect()
 }

@@ -53,6 +53,11 @@ impl Filter {
         &self.0
     }
 
+    /// Filters as text, which is what the server takes.
+    pub fn texts<'a>(filters: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
+        filters.into_iter().map(|filter| filter.0.clone()).collect()
+    }
+
     /// Whether some subject passes both filters.
     pub fn overlaps(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = (self.0.split('.'), other.0.split('.'));

@@ -8,8 +8,38 @@ use serde::{Deserialize, Serialize};
 
 pub use self::place::Place;
 
-/// The generation that a module's views, state and checkpoints are of: one build by one version of a plugin.
-pub const FIRST_GENERATION: u32 = 1;
+/// The generation that a module's views, state and checkpoints are of: one build of its views. A module begins with the
+/// first, which is the default; a reset that begins its views anew begins the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Generation(u32);
+
+impl Generation {
+    /// The generation behind this one.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl Default for Generation {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for Generation {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
 
 /// The name of an app, module, view or category: 1 to 64 of `a-z`, `0-9` and `-`, beginning with a letter.
 ///
@@ -153,12 +183,12 @@ impl Subjects {
     }
 
     /// All values of one generation of `view`, as a filter.
-    pub fn view_values(&self, view: &Name, generation: u32) -> String {
+    pub fn view_values(&self, view: &Name, generation: Generation) -> String {
         format!("$KV.{}.{view}.{generation}.>", self.app)
     }
 
     /// The value of `key` in one generation of `view`.
-    pub fn view_value(&self, view: &Name, generation: u32, key: &str) -> String {
+    pub fn view_value(&self, view: &Name, generation: Generation, key: &str) -> String {
         format!("$KV.{}.{view}.{generation}.{}", self.app, encode(key))
     }
 
@@ -201,7 +231,7 @@ impl Subjects {
     }
 
     /// The checkpoint of one lane.
-    pub fn checkpoint(&self, module: &Name, generation: u32, lane: u16) -> String {
+    pub fn checkpoint(&self, module: &Name, generation: Generation, lane: u16) -> String {
         format!("pelton.{}.ckpt.{module}.{generation}.{lane}", self.app)
     }
 

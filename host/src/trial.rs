@@ -14,7 +14,7 @@ use crate::event::Delivery;
 use crate::guest::{Call, Engine, EngineError, LoadError, Plugin, Setting};
 use crate::lane::views::Views;
 use crate::policy::{Cause, Failed, Failure, cause_of};
-use crate::query::Query;
+use crate::query::{self, Query};
 use crate::source::{self, Decoded, InputStream, Routing};
 use crate::subject::decode;
 
@@ -33,6 +33,8 @@ pub enum Error {
     Input(#[from] source::Error),
     #[error(transparent)]
     Lost(#[from] Lost),
+    #[error(transparent)]
+    Query(#[from] query::Error),
     #[error("module {0:?} does not take the subject {1:?}")]
     Foreign(String, String),
     #[error("the plugin could not be run: {0}")]
@@ -104,14 +106,16 @@ pub async fn of_letter(
     let decoded = Decoded::new(stream.name(), Arc::new(message)).route(&routing);
     let foreign = || Error::Foreign(module.name.to_string(), letter.subject.clone());
     let (_, input) = decoded.ok_or_else(foreign)?;
-    let origin = Origin {
+    let generation = query.record(&module.name).await?.generation;
+    let origin = Arc::new(Origin {
         subjects: query.subjects().clone(),
         app: query.app().clone(),
         module: module.name.clone(),
         stream: stream.name().to_owned(),
         created: stream.created(),
-    };
-    let views = Views::new(origin.subjects.clone(), Arc::new(module.grants.clone()), query.fetch(), false, VIEWS);
+        generation,
+    });
+    let views = Views::new(origin.clone(), Arc::new(module.grants.clone()), query.fetch(), false, VIEWS);
     let (module, path) = (module.clone(), plugin.unwrap_or_else(|| module.plugin.clone()));
     // Reading views waits, as in a lane.
     let trial = tokio::task::spawn_blocking(move || run(&module, &path, &origin, views, &input));

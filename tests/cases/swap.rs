@@ -48,29 +48,38 @@ async fn publish_at(app: &App, host: &Host, number: usize) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn plugins_are_swapped_many_times_under_load_and_each_input_has_its_effects_once() -> Result<()> {
-    let app = App::with_input(&probe::module("lanes = 4")).await?;
-    let _host = app.host()?;
-    app.covered("probe", 4, app.publish("in.k0", EMIT).await?).await?;
+/// Publishes for all lanes for as long as `work` takes. Gives the last input.
+async fn under_load(app: &App, work: impl Future<Output = Result<()>>) -> Result<u64> {
     let done = AtomicBool::new(false);
     let load = async {
         let mut last = 1;
         while !done.load(Ordering::Relaxed) {
             last = app.publish(&format!("in.k{}", last % 7), EMIT).await?;
         }
-        anyhow::Ok(last)
+        Ok(last)
     };
-    let swaps = async {
+    let work = async {
+        let worked = work.await;
+        done.store(true, Ordering::Relaxed);
+        worked
+    };
+    Ok(tokio::try_join!(load, work)?.0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_are_swapped_many_times_under_load_and_each_input_has_its_effects_once() -> Result<()> {
+    let app = App::with_input(&probe::module("lanes = 4")).await?;
+    let _host = app.host()?;
+    app.covered("probe", 4, app.publish("in.k0", EMIT).await?).await?;
+    let inputs = under_load(&app, async {
         for number in 0..5 {
             let (answer, code) = swap_to(&app, &other_probe(&app, number)?).await?;
             assert_eq!((&answer["outcome"], code), (&json!("stays"), Some(0)), "{answer}");
             assert_eq!(runs(&app)?, answer["plugin"]);
         }
-        done.store(true, Ordering::Relaxed);
-        anyhow::Ok(())
-    };
-    let (inputs, ()) = tokio::try_join!(load, swaps)?;
+        Ok(())
+    })
+    .await?;
     app.covered("probe", 4, inputs).await?;
     let mut causes = probe::causes(&app).await?;
     causes.sort_unstable();
@@ -104,6 +113,27 @@ async fn a_plugin_that_fails_on_its_first_input_gives_its_place_back_and_the_old
     assert!(stored::dead_letters(&app, "probe").await?.is_empty());
     let outcomes: Vec<_> = stored::audit(&app).await?.iter().map(|entry| entry["outcome"].clone()).collect();
     assert_eq!(outcomes, ["returns", "returns"]);
+    Ok(())
+}
+
+/// Several lanes run it at once: what fails on it after it has lost its place is no failure of that input.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_fails_in_many_lanes_at_once_leaves_no_dead_letter() -> Result<()> {
+    let app = App::with_input(&probe::module("lanes = 8")).await?;
+    let _host = app.host()?;
+    app.covered("probe", 8, app.publish("in.k0", EMIT).await?).await?;
+    let file = plugins()?.join("flag.wasm");
+    let inputs = under_load(&app, async {
+        for _ in 0..10 {
+            let (answer, _) = swap_to(&app, &file).await?;
+            assert_eq!(answer["outcome"], json!("returns"), "{answer}");
+        }
+        Ok(())
+    })
+    .await?;
+    app.covered("probe", 8, inputs).await?;
+    assert_eq!(stored::dead_letters(&app, "probe").await?.keys().collect::<Vec<_>>(), Vec::<&u64>::new());
+    assert_eq!(probe::causes(&app).await?.len() as u64, inputs);
     Ok(())
 }
 

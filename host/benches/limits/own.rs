@@ -98,6 +98,7 @@ pub fn checks() -> Result<Vec<(String, Work<'static>)>> {
         module: module.clone(),
         stream: input.stream.to_owned(),
         created: "2026-01-01T00:00:00Z".to_owned(),
+        generation: Generation::default(),
     };
     let limits = Limits::default();
     let bounds = Bounds::new(1 << 20, 1_000).within(limits.effects, limits.effects_bytes);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pelton::cloudevents;
 use pelton::effects::{Origin, Outgoing};
 use pelton::event::{Event, Sequence};
-use pelton::subject::{FIRST_GENERATION, encode};
+use pelton::subject::{Generation, encode};
 
 use crate::gather::Gathered;
 
@@ -72,6 +72,6 @@ impl<'a> Effects<'a> {
     }
 
     fn value(&self, view: &str, key: &str) -> String {
-        format!("$KV.{}.{view}.{FIRST_GENERATION}.{}", self.origin.app, encode(key))
+        format!("$KV.{}.{view}.{}.{}", self.origin.app, Generation::default(), encode(key))
     }
 }

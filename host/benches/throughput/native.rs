@@ -13,7 +13,7 @@ use pelton::commit::committer::checkpoint_message;
 use pelton::effects::{Origin, Outgoing};
 use pelton::event::{Mark, Message, Sequence};
 use pelton::source::{InputStream, reader};
-use pelton::subject::{FIRST_GENERATION, Name, Subjects};
+use pelton::subject::{Generation, Name, Subjects};
 use pelton_tests::Server;
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
@@ -77,7 +77,7 @@ impl Pipeline {
         let (stream, created) = (input.name().to_owned(), input.created());
         let running = |module: &'static Module| -> Result<Running> {
             let (name, checkpoint): (Name, _) = (module.name.parse()?, Checkpoint::start(&stream, &created, START));
-            let subject = subjects.checkpoint(&name, FIRST_GENERATION, 0).into();
+            let subject = subjects.checkpoint(&name, Generation::default(), 0).into();
             let (subjects, stream, created) = (subjects.clone(), stream.clone(), created.clone());
             let origin = Origin { subjects, app: app.clone(), module: name, stream, created };
             Ok(Running { module, origin, checkpoint, subject, guard: NEVER_WRITTEN })

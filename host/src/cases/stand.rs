@@ -15,7 +15,7 @@ use crate::event::{Event, Sequence};
 use crate::guest::{Call, Plugin, Rate, Setting};
 use crate::lane::views::{Fetch, Views};
 use crate::policy::{Failed, Failure, cause_of};
-use crate::subject::{BadName, FIRST_GENERATION, Name, Subjects};
+use crate::subject::{BadName, Generation, Name, Subjects};
 
 /// Bytes of views that are kept while one input runs.
 const VIEWS: usize = 32 << 20;
@@ -29,7 +29,7 @@ pub struct Stand {
     grants: Grants,
     /// Whether views and categories are granted as the plugin names them.
     open: bool,
-    origin: Origin,
+    origin: Arc<Origin>,
 }
 
 /// The values of views, by subject.
@@ -97,7 +97,7 @@ impl Stand {
     }
 
     fn subject(&self, view: &Name, key: &str) -> String {
-        self.origin.subjects.view_value(view, FIRST_GENERATION, key)
+        self.origin.subjects.view_value(view, self.origin.generation, key)
     }
 
     fn step(&mut self, case: &Case, when: &When, expected: &Answer, values: &Values) -> Answered {
@@ -144,7 +144,7 @@ impl Stand {
             limits: *limits,
             log_rate: Arc::new(Rate::new(limits.log_lines, limits.log_bytes)),
         };
-        let views = Views::new(origin.subjects.clone(), Arc::new(grants.clone()), fetch(values), false, VIEWS);
+        let views = Views::new(origin.clone(), Arc::new(grants.clone()), fetch(values), false, VIEWS);
         let mut instance = self.plugin.instantiate(&setting, views).map_err(|stopped| stopped.0)?;
         let (effects, log) = instance.call(Call { event, key, stream: &origin.stream, sequence })?;
         let bounds = Bounds::new(SERVER.0, SERVER.1).within(limits.effects, limits.effects_bytes);
@@ -168,14 +168,15 @@ impl Stand {
     }
 }
 
-fn origin(app: Name, module: Name) -> Origin {
-    Origin {
+fn origin(app: Name, module: Name) -> Arc<Origin> {
+    Arc::new(Origin {
         subjects: Subjects::new(&app),
         app,
         module,
         stream: defaults::STREAM.to_owned(),
         created: defaults::TIME.to_owned(),
-    }
+        generation: Generation::default(),
+    })
 }
 
 fn fetch(values: &Values) -> Fetch {

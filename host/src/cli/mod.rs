@@ -65,7 +65,7 @@ enum Verb {
     Lint(lint::Lint),
     /// Show what a plugin is and what it needs, without NATS
     Inspect(inspect::Inspect),
-    /// List, show, pause or resume modules
+    /// List, show, pause, resume, swap or reset modules
     #[command(subcommand)]
     Module(module::Verb),
     /// Read views

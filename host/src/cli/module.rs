@@ -1,5 +1,7 @@
 //! `pelton module`: modules as the app stream knows them.
 
+mod reset;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -13,6 +15,7 @@ use crate::control;
 use crate::control::swap::{Answer, Wish};
 use crate::lane::version::Outcome;
 use crate::query::ModuleState;
+use crate::route::Filter;
 use crate::subject::Name;
 
 #[derive(clap::Subcommand)]
@@ -55,6 +58,11 @@ pub enum Verb {
         #[command(flatten)]
         common: Common,
     },
+    /// Have a paused or halted module go on elsewhere in its input stream
+    #[command(
+        after_help = "Examples:\n  pelton module reset totals --to first --views anew\n  pelton module reset totals --to here"
+    )]
+    Reset(reset::Reset),
     /// Show a module and its lanes
     #[command(after_help = "Example:\n  pelton module show totals")]
     Show {
@@ -75,6 +83,7 @@ impl Verb {
             Self::Pause { name, common } => set(&name, true, &common).await,
             Self::Resume { name, common } => set(&name, false, &common).await,
             Self::Swap { name, plugin, untried, common } => swap(&name, plugin, untried, &common).await,
+            Self::Reset(reset) => reset.main().await,
             Self::Show { name, common } => {
                 let reading = common.read().await?;
                 print(reading.output, &reading.query.module(&name).await?, show)
@@ -156,7 +165,7 @@ fn list(modules: &[ModuleState]) -> String {
 fn show(module: &ModuleState) -> String {
     let record = &module.record;
     let join = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
-    let filters = join(record.filters.iter().map(|filter| filter.as_str().to_owned()).collect());
+    let filters = join(Filter::texts(&record.filters));
     let views = join(record.views.iter().map(Name::to_string).collect());
     let facts = [
         ("module", record.module.to_string()),

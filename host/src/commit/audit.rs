@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::effects::Outgoing;
 use crate::event::{Sequence, rfc3339};
 use crate::lane::version::Outcome;
-use crate::subject::{Name, Subjects};
+use crate::subject::{Generation, Name, Subjects};
 
 /// One entry, as JSON in the app stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,15 @@ pub enum Act {
         /// Which of them stays, and what decided it; none if the new one was not to be tried.
         #[serde(flatten)]
         outcome: Option<Outcome>,
+    },
+    /// A module was sent elsewhere in its input stream.
+    Reset {
+        /// The module.
+        module: Name,
+        /// It goes on behind this position.
+        behind: Sequence,
+        /// The generation of its views from then on.
+        generation: Generation,
     },
     /// A dead letter's input was run again, with effects.
     Replay(Letter),

@@ -13,7 +13,7 @@ use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::{Covers, Done, LaneId, Revision, Tally};
 use crate::effects::{Bounds, Outgoing};
 use crate::event::Sequence;
-use crate::subject::{FIRST_GENERATION, Subjects};
+use crate::subject::{Generation, Subjects};
 
 use self::build::Room;
 pub use self::build::{checkpoint_message, replacing};
@@ -137,10 +137,10 @@ impl Committer {
         Self { subjects, bounds, lanes, turn, apart, flight: Flight::Idle, tallies: Vec::new() }
     }
 
-    /// Takes a lane in, whose checkpoint this host owns.
-    pub fn attach(&mut self, id: LaneId, owned: Stored<Checkpoint>) {
+    /// Takes a lane in, whose checkpoint of that generation this host owns.
+    pub fn attach(&mut self, id: LaneId, generation: Generation, owned: Stored<Checkpoint>) {
         let lane = Lane {
-            subject: self.subjects.checkpoint(&id.module, FIRST_GENERATION, id.lane).into(),
+            subject: self.subjects.checkpoint(&id.module, generation, id.lane).into(),
             checkpoint: owned.value,
             guard: owned.revision,
             incarnation: 0,
@@ -149,6 +149,11 @@ impl Committer {
             condemned: None,
         };
         self.lanes.insert(id, lane);
+    }
+
+    /// Where a lane's checkpoint is.
+    pub fn checkpoint_subject(&self, id: &LaneId) -> Option<&Arc<str>> {
+        self.lanes.get(id).map(|lane| &lane.subject)
     }
 
     /// Takes steps of a lane, in order. Those computed before its last reset are ignored.
@@ -229,10 +234,10 @@ impl Committer {
         };
         let Some(part) = batch.parts.first() else { return Vec::new() };
         let id = part.lane.clone();
+        let Some(lane) = self.lanes.get(&id) else { return Vec::new() };
         let Some(stored) = stored else {
             return self.halt(&id, "its checkpoint is gone from the app stream");
         };
-        let Some(lane) = self.lanes.get(&id) else { return Vec::new() };
         if stored.value.epoch != lane.checkpoint.epoch {
             self.detach(&id);
             return vec![Action::Lost { lane: id, epoch: stored.value.epoch }];

@@ -14,7 +14,7 @@ use crate::commit::record::{Record, State};
 use crate::dlq;
 use crate::effects::Outgoing;
 use crate::event::Sequence;
-use crate::subject::{FIRST_GENERATION, Name, Subjects};
+use crate::subject::{Generation, Name, Subjects};
 
 /// Why the ledger could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +41,19 @@ pub enum Error {
 pub struct Taken {
     /// The checkpoints of its lanes, by number.
     pub lanes: Vec<Stored<Checkpoint>>,
+    /// The generation that they are of.
+    pub generation: Generation,
     /// Where its record stands.
     pub record: Sequence,
+}
+
+/// Where a module is to go on.
+#[derive(Clone, Debug)]
+pub struct Reset {
+    /// The positions of its lanes, by number; their epochs do not matter.
+    pub lanes: Vec<Checkpoint>,
+    /// Whether its views begin anew, in the next generation. What the last one holds stays.
+    pub views_anew: bool,
 }
 
 /// Reads and writes the ledger.
@@ -69,7 +80,7 @@ impl Ledger {
         let mut checkpoints = Vec::new();
         for lane in 0..record.lanes {
             let id = LaneId { module: record.module.clone(), lane };
-            let stored = self.reader.last_json(&self.subject(&record.module, lane)).await?;
+            let stored = self.checkpoint(record, lane).await?;
             checkpoints.push(stored.ok_or(Error::Gone(id))?);
         }
         Ok(checkpoints)
@@ -90,14 +101,14 @@ impl Ledger {
         let before = batch.len();
         let owned: Vec<Checkpoint> = checkpoints.iter().map(|stored| stored.value.taken_over()).collect();
         for (lane, (checkpoint, read)) in (0..).zip(owned.iter().zip(&checkpoints)) {
-            let subject = self.subject(&record.module, lane).into();
+            let subject = self.subjects.checkpoint(&record.module, record.generation, lane).into();
             batch.push(checkpoint_message(&subject, checkpoint, read.revision));
         }
         let last = self.write(&batch).await?;
-        let record = Sequence(last.0 + 1 - batch.len() as u64);
+        let (record, generation) = (Sequence(last.0 + 1 - batch.len() as u64), record.generation);
         let revisions = (record.0 + before as u64..).map(Sequence);
         let lanes = owned.into_iter().zip(revisions).map(|(value, revision)| Stored { value, revision }).collect();
-        Ok(Taken { lanes, record })
+        Ok(Taken { lanes, generation, record })
     }
 
     /// Notes that a module stopped, and why, unless somebody else writes its record meanwhile. Gives where its record
@@ -135,6 +146,43 @@ impl Ledger {
         self.write(&[entry, record]).await
     }
 
+    /// Has a module that is paused or halted go on elsewhere in its input stream, as `who` says; one that was halted
+    /// starts. Whoever still runs a lane loses it.
+    pub async fn reset(
+        &self,
+        was: Stored<Record>,
+        reset: Reset,
+        who: &str,
+        now: OffsetDateTime,
+    ) -> Result<Record, Error> {
+        let Stored { value: was, revision } = was;
+        let state = if was.state == State::Paused { State::Paused } else { State::Running };
+        let generation = if reset.views_anew { was.generation.next() } else { was.generation };
+        let record = Record { state, generation, ..was.clone() };
+        let mut batch = vec![replacing(&self.subjects.module(&record.module).into(), json(&record), revision)];
+        if reset.views_anew {
+            batch.extend(record.views.iter().map(|view| self.live_generation(view, generation)));
+        }
+        for (lane, to) in (0..record.lanes).zip(&reset.lanes) {
+            let found = self.checkpoint(&was, lane).await?;
+            let (epoch, revision) = found.as_ref().map_or((0, NEVER_WRITTEN), |it| (it.value.epoch, it.revision));
+            let mut guard = revision;
+            if let Some(left) = found.filter(|_| reset.views_anew) {
+                let subject = self.subjects.checkpoint(&was.module, was.generation, lane).into();
+                batch.push(checkpoint_message(&subject, &left.value.taken_over(), left.revision));
+                guard = NEVER_WRITTEN;
+            }
+            let to = Checkpoint { epoch: epoch + 1, ..to.clone() };
+            let subject = self.subjects.checkpoint(&record.module, generation, lane).into();
+            batch.push(checkpoint_message(&subject, &to, guard));
+        }
+        let to = reset.lanes.iter().map(|lane| lane.covered).min().unwrap_or_default();
+        let act = Act::Reset { module: record.module.clone(), behind: to, generation };
+        batch.push(audit::message(&self.subjects, who, act, now));
+        self.write(&batch).await?;
+        Ok(record)
+    }
+
     /// Throws a dead letter away, as `who` says. False if there is none.
     pub async fn discard(&self, letter: Letter, who: &str, now: OffsetDateTime) -> Result<bool, Error> {
         let subject = self.subjects.dead_letter(&letter.module, letter.lane, letter.sequence.0);
@@ -145,14 +193,15 @@ impl Ledger {
     }
 
     /// Says which generation of a view readers follow. Unguarded: the view may have had another owner before.
-    fn live_generation(&self, view: &Name, generation: u32) -> Outgoing {
+    fn live_generation(&self, view: &Name, generation: Generation) -> Outgoing {
         let subject: Arc<str> = self.subjects.live_generation(view).into();
         let headers = vec![("Nats-Rollup".into(), "sub".to_owned())];
         Outgoing { subject, headers, payload: generation.to_string().into() }
     }
 
-    fn subject(&self, module: &Name, lane: u16) -> String {
-        self.subjects.checkpoint(module, FIRST_GENERATION, lane)
+    async fn checkpoint(&self, record: &Record, lane: u16) -> Result<Option<Stored<Checkpoint>>, Error> {
+        let subject = self.subjects.checkpoint(&record.module, record.generation, lane);
+        Ok(self.reader.last_json(&subject).await?)
     }
 
     async fn write(&self, batch: &[Outgoing]) -> Result<Sequence, Error> {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Module;
 use crate::route::{Filter, HASH_VERSION, KeyExpr};
-use crate::subject::{FIRST_GENERATION, Name};
+use crate::subject::{Generation, Name};
 
 /// A module as the app stream knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct Record {
     /// The SHA-256 of the plugin, `sha256:…`.
     pub plugin: String,
     /// The live generation of its views.
-    pub generation: u32,
+    pub generation: Generation,
     /// Whether it runs.
     pub state: State,
 }
@@ -71,7 +71,7 @@ impl Record {
             lanes: module.lanes.get(),
             views: module.grants.views.iter().cloned().collect(),
             plugin: plugin.to_owned(),
-            generation: FIRST_GENERATION,
+            generation: Generation::default(),
             state: State::Running,
         }
     }
@@ -110,7 +110,7 @@ mod tests {
             lanes: 4,
             views: Vec::new(),
             plugin: "sha256:1".to_owned(),
-            generation: FIRST_GENERATION,
+            generation: Generation::default(),
             state: State::Running,
         }
     }

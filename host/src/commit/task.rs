@@ -16,7 +16,7 @@ use crate::event::Sequence;
 use crate::failpoint;
 use crate::policy::backoff;
 use crate::status::Status;
-use crate::subject::{FIRST_GENERATION, Subjects};
+use crate::subject::Generation;
 
 /// What lanes ask of the committer.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub enum Request {
     Attach {
         /// The lane.
         lane: LaneId,
+        /// The generation that it is of.
+        generation: Generation,
         /// Its checkpoint.
         owned: Stored<Checkpoint>,
         /// Where to tell the lane what became of its steps.
@@ -71,15 +73,14 @@ pub struct Task {
     committer: Committer,
     publisher: Publisher,
     reader: Reader,
-    subjects: Subjects,
     status: Status,
     lanes: HashMap<LaneId, mpsc::UnboundedSender<Notice>>,
 }
 
 impl Task {
     /// A task that commits with `publisher`, reads checkpoints back with `reader` and tells `status` how it goes.
-    pub fn new(committer: Committer, publisher: Publisher, reader: Reader, subjects: Subjects, status: Status) -> Self {
-        Self { committer, publisher, reader, subjects, status, lanes: HashMap::new() }
+    pub fn new(committer: Committer, publisher: Publisher, reader: Reader, status: Status) -> Self {
+        Self { committer, publisher, reader, status, lanes: HashMap::new() }
     }
 
     /// Commits until all senders of `requests` are gone and everything handed in is settled.
@@ -99,9 +100,9 @@ impl Task {
     fn take(&mut self, waiting: &mut Vec<Request>) {
         for request in waiting.drain(..) {
             match request {
-                Request::Attach { lane, owned, notices } => {
+                Request::Attach { lane, generation, owned, notices } => {
                     self.status.covered(&lane, owned.value.covered);
-                    self.committer.attach(lane.clone(), owned);
+                    self.committer.attach(lane.clone(), generation, owned);
                     self.lanes.insert(lane, notices);
                 }
                 Request::Submit { lane, incarnation, steps } => self.committer.submit(&lane, incarnation, steps),
@@ -149,10 +150,10 @@ impl Task {
 
     /// The lane's checkpoint from the leader, however long it takes to answer.
     async fn checkpoint(&self, lane: &LaneId) -> Option<Stored<Checkpoint>> {
-        let subject = self.subjects.checkpoint(&lane.module, FIRST_GENERATION, lane.lane);
+        let subject = self.committer.checkpoint_subject(lane)?;
         let mut tries = 0;
         loop {
-            match self.reader.last_json(&subject).await {
+            match self.reader.last_json(subject).await {
                 Ok(stored) => return stored,
                 Err(Error::Malformed { .. }) => return None,
                 Err(Error::Unreadable(error)) => warn!(%error, "cannot tell yet what became of a batch"),

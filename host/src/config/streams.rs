@@ -36,7 +36,7 @@ pub fn meant(tables: BTreeMap<String, Spanned<StreamsTable>>, subjects: &Subject
         }
         Ok(Wanted {
             name,
-            subjects: table.subjects.iter().map(|subject| subject.as_str().to_owned()).collect(),
+            subjects: Filter::texts(&table.subjects),
             replicas: within(table.replicas, 1, 1..=5, "replicas")?,
             max_age: table.max_age.map(|age| age.0),
         })

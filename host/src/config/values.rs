@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, de};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -44,6 +45,17 @@ pub enum From {
     Sequence(Sequence),
     /// At the first message stored at this time or later.
     Time(OffsetDateTime),
+}
+
+impl std::str::FromStr for From {
+    type Err = de::value::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<i64>() {
+            Ok(number) => Self::deserialize(number.into_deserializer()),
+            Err(_) => Self::deserialize(text.into_deserializer()),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for From {

@@ -11,7 +11,14 @@ const ROOMY: Bounds = Bounds { message: 1 << 20, batch_messages: 1_000, batch_by
 
 fn origin() -> Origin {
     let (app, module) = ("shop".parse().unwrap(), "totals".parse().unwrap());
-    Origin { subjects: Subjects::new(&app), app, module, stream: "ORDERS".to_owned(), created: String::new() }
+    Origin {
+        subjects: Subjects::new(&app),
+        app,
+        module,
+        stream: "ORDERS".to_owned(),
+        created: String::new(),
+        generation: Generation::default(),
+    }
 }
 
 fn input(payload: impl Into<Bytes>) -> Delivery {

@@ -220,6 +220,8 @@ fn state(name: &Name, module: &Module) -> Option<Finding> {
     }
 }
 
+const REBIND: &str = "restore the stream, or have the module go on in this one with `pelton module reset`";
+
 /// Whether the stream is what the checkpoints saw, and whether it still holds what the lanes have before them.
 fn positions(name: &Name, module: &Module, stream: &Input) -> Vec<Finding> {
     let what = || format!("module {name}");
@@ -228,14 +230,14 @@ fn positions(name: &Name, module: &Module, stream: &Input) -> Vec<Finding> {
     if let Some(other) = checkpoints.iter().find(|checkpoint| checkpoint.created != stream.created) {
         let seen =
             format!("its checkpoints are of a stream made {}, this one was made {}", other.created, stream.created);
-        found.push(Finding::error(what(), seen, "restore the stream, or give the module a new name"));
+        found.push(Finding::error(what(), seen, REBIND));
         return found;
     }
     let covered = checkpoints.iter().map(|checkpoint| checkpoint.covered.0);
     let (least, most) = (covered.clone().min().unwrap_or(0), covered.max().unwrap_or(0));
     if most > stream.holds.1 {
         let seen = format!("its checkpoint is at {most}, but stream {} ends at {}", module.stream, stream.holds.1);
-        found.push(Finding::error(what(), seen, "restore the stream, or give the module a new name"));
+        found.push(Finding::error(what(), seen, REBIND));
     }
     if stream.holds.0 > least + 1 && module.behind.0 != Some(0) {
         let seen = format!(

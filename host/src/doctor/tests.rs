@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::Sequence;
 use crate::route::{HASH_VERSION, KeyExpr};
-use crate::subject::FIRST_GENERATION;
+use crate::subject::Generation;
 
 const CREATED: &str = "2026-01-01T00:00:00Z";
 
@@ -25,7 +25,7 @@ fn well() -> Facts {
         lanes: 2,
         views: Vec::new(),
         plugin: "sha256:1".to_owned(),
-        generation: FIRST_GENERATION,
+        generation: Generation::default(),
         state: State::Running,
     };
     let module = Module {

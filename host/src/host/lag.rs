@@ -8,6 +8,7 @@ use tracing::debug;
 
 use super::Connections;
 use crate::config::Module;
+use crate::route::Filter;
 use crate::source::progress::consumer_of;
 use crate::source::{Error, InputStream};
 use crate::status::Status;
@@ -42,10 +43,10 @@ async fn one(app: &Name, module: &Module, connections: &Connections, status: &St
     let stream = InputStream::open(&connections.jetstream(), &module.input.stream).await?;
     let filters = &module.input.filters;
     let messages = stream.show_progress(&consumer_of(app, &module.name), covered, filters).await?;
-    let oldest = if messages == 0 { None } else { stream.behind(covered, filters).await?.oldest };
+    let first = if messages == 0 { None } else { stream.first_behind(covered, &Filter::texts(filters)).await? };
     let metrics = status.measured(&module.name);
     metrics.lag.set(i64::try_from(messages).unwrap_or(i64::MAX));
-    let age = oldest.map_or(0.0, |stored| (OffsetDateTime::now_utc() - stored).as_seconds_f64());
+    let age = first.map_or(0.0, |first| (OffsetDateTime::now_utc() - first.stored).as_seconds_f64());
     metrics.lag_seconds.set(age.max(0.0));
     Ok(())
 }

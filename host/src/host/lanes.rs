@@ -1,4 +1,4 @@
-//! The modules of a host at work: their lanes and readers are started, watched, stopped and started again.
+//! The modules of a host at work: their lanes and readers are watched, stopped and started again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -11,24 +11,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use super::prepare::{Deployed, Loaded, deploy};
+use super::prepare::Loaded;
+use super::start::Memory;
 use super::swap::Swaps;
 use super::{App, Connections, Error};
 use crate::commit::LaneId;
-use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::record::{Record, State};
 use crate::commit::task::Request;
 use crate::control;
 use crate::effects::Bounds;
 use crate::event::{Mark, Message, Sequence};
-use crate::guest::INSTANCES;
-use crate::lane::Lane;
-use crate::lane::dedupe::Dedupe;
-use crate::lane::queue::queue;
-use crate::lane::runner::Runner;
-use crate::lane::task::{End, Task as LaneTask};
-use crate::lane::views::{Fetch, Views};
-use crate::source::live::{Live, Port, Wish};
+use crate::lane::task::End;
+use crate::source::live::Wish;
 use crate::source::reader::{self, Item};
 use crate::source::{self, InputStream};
 use crate::status;
@@ -36,63 +30,46 @@ use crate::subject::Name;
 
 /// How often the witness notes how far the app stream is.
 const WITNESS: Duration = Duration::from_secs(5);
-/// Replays that wait for one lane.
-const ORDERS: usize = 64;
+/// Swaps that wait.
+const SWAPS: usize = 16;
 
 /// What runs.
 pub struct Host {
     pub(super) app: App,
-    connections: Connections,
-    bounds: Bounds,
-    advance: Duration,
-    memory: Memory,
-    requests: mpsc::Sender<Request>,
+    pub(super) connections: Connections,
+    pub(super) bounds: Bounds,
+    pub(super) advance: Duration,
+    pub(super) memory: Memory,
+    pub(super) requests: mpsc::Sender<Request>,
     /// Ends all reading.
     pub(super) stop: CancellationToken,
     pub(super) modules: BTreeMap<Name, Slot>,
-    lanes: JoinSet<End>,
-    lane_of: HashMap<Id, LaneId>,
+    pub(super) lanes: JoinSet<End>,
+    pub(super) lane_of: HashMap<Id, LaneId>,
     /// The live reader of each input stream.
-    streams: BTreeMap<String, mpsc::Sender<Wish>>,
-    readers: JoinSet<Result<(), source::Error>>,
-    stream_of: HashMap<Id, String>,
+    pub(super) streams: BTreeMap<String, mpsc::Sender<Wish>>,
+    pub(super) readers: JoinSet<Result<(), source::Error>>,
+    pub(super) stream_of: HashMap<Id, String>,
     pub(super) tasks: TaskTracker,
     pub(super) swaps: Swaps,
-}
-
-/// What each lane may hold in memory, in bytes.
-#[derive(Clone, Copy, Debug)]
-struct Memory {
-    /// Payloads on their way to it; as many wait in it, and as many ran ahead of the commit.
-    inputs: usize,
-    /// Its views.
-    views: usize,
-}
-
-impl Memory {
-    /// What one lane may hold, so that all payloads of a kind are within 256 MiB and all views within 512 MiB.
-    fn of(lanes: usize) -> Self {
-        let share = |all: usize, most: usize| (all / lanes.max(1)).clamp(1 << 20, most);
-        Self { inputs: share(256 << 20, 16 << 20), views: share(512 << 20, 32 << 20) }
-    }
 }
 
 /// A module and what it is doing.
 pub(super) struct Slot {
     pub(super) loaded: Loaded,
-    phase: Phase,
+    pub(super) phase: Phase,
     /// The input stream that it reads.
-    stream: String,
+    pub(super) stream: String,
     /// Ends its lanes.
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     /// Its lanes that run.
-    lanes: usize,
+    pub(super) lanes: usize,
     /// Where its record stands that this host wrote last: older ones are no news.
     pub(super) record: Sequence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Phase {
+pub(super) enum Phase {
     /// It runs; or its lanes end, and it will be started again.
     Running,
     /// An operator paused it.
@@ -129,128 +106,6 @@ impl Host {
             tasks: TaskTracker::new(),
             swaps: Swaps::new(config),
         }
-    }
-
-    /// Starts all modules. One whose input stream is not what it was halts by itself; the others run.
-    pub async fn start(&mut self, loaded: Vec<Loaded>) -> Result<(), Error> {
-        let lanes: u32 = loaded.iter().map(|loaded| u32::from(loaded.module.lanes.get())).sum();
-        let keeps_instances = lanes <= INSTANCES / 2;
-        self.memory = Memory::of(lanes as usize);
-        let names: Vec<Name> = loaded.iter().map(|loaded| loaded.module.name.clone()).collect();
-        for mut loaded in loaded {
-            loaded.keeps_instances = keeps_instances;
-            let (stop, stream) = (self.stop.child_token(), loaded.module.input.stream.clone());
-            let slot = Slot { phase: Phase::Running, stream, stop, lanes: 0, record: Sequence(0), loaded };
-            self.modules.insert(slot.loaded.module.name.clone(), slot);
-        }
-        for name in names {
-            match self.start_module(&name).await {
-                Ok(()) => {}
-                Err(Error::Input { cause, .. }) => self.halt(&name, &cause.to_string()).await,
-                Err(error) => return Err(error),
-            }
-        }
-        if self.all_halted() { Err(Error::NothingRuns) } else { Ok(()) }
-    }
-
-    fn all_halted(&self) -> bool {
-        self.modules.values().all(|slot| slot.phase == Phase::Halted)
-    }
-
-    /// Starts the lanes of a module, unless an operator paused it.
-    async fn start_module(&mut self, name: &Name) -> Result<(), Error> {
-        let Some(slot) = self.modules.get(name) else { return Ok(()) };
-        let deployed = deploy(&self.app, &self.connections, &slot.loaded, self.bounds).await?;
-        let Some(slot) = self.modules.get_mut(name) else { return Ok(()) };
-        let Some(deployed) = deployed else {
-            info!(module = %name, "module is paused");
-            slot.phase = Phase::Paused;
-            self.app.status.note(name, status::Phase::Paused);
-            return Ok(());
-        };
-        slot.phase = Phase::Running;
-        self.app.status.note(name, status::Phase::Running);
-        slot.stop = self.stop.child_token();
-        slot.lanes = deployed.lanes.len();
-        slot.record = deployed.record;
-        let mut ports = Vec::new();
-        for (number, owned) in (0..).zip(&deployed.lanes) {
-            ports.push(self.start_lane(&deployed, number, owned).await);
-        }
-        self.feed(&deployed, ports).await;
-        Ok(())
-    }
-
-    async fn start_lane(&mut self, module: &Deployed, number: u16, owned: &Stored<Checkpoint>) -> Port {
-        let id = LaneId { module: module.routing.module.clone(), lane: number };
-        let (notices, noticed) = mpsc::unbounded_channel();
-        let (inputs, received) = queue(self.memory.inputs);
-        let (orders, ordered) = mpsc::channel(ORDERS);
-        let at = owned.value.mark();
-        let attach = Request::Attach { lane: id.clone(), owned: owned.clone(), notices };
-        if self.requests.send(attach).await.is_err() {
-            error!("the committer has ended");
-        }
-        let (subjects, grants) = (self.app.subjects.clone(), module.job.grants.clone());
-        let views = Views::new(subjects, grants, self.fetch(), module.is_new, self.memory.views);
-        let task = LaneTask {
-            id: id.clone(),
-            lane: Lane::new(at.sequence, module.rules, self.memory.inputs),
-            dedupe: module.dedupe.map(|window| Dedupe::new(window, module.routing.lanes)),
-            runner: Runner::new(module.job.clone(), number, views),
-            breaker: module.breaker.clone(),
-            inputs: received,
-            orders: ordered,
-            notices: noticed,
-            committer: self.requests.clone(),
-        };
-        let stop = self.modules.get(&id.module).map_or(&self.stop, |slot| &slot.stop).clone();
-        let running = self.lanes.spawn(task.run(stop));
-        self.lane_of.insert(running.id(), id.clone());
-        let (client, subjects, reader) = (&self.connections.read, &self.app.subjects, &self.app.reader);
-        let (routing, stream) = (module.routing.clone(), module.stream.clone());
-        match control::replay::serve(
-            client,
-            subjects,
-            reader,
-            control::replay::Lane { id: id.clone(), routing, stream, orders },
-        )
-        .await
-        {
-            Ok(serving) => drop(self.tasks.spawn(serving)),
-            Err(error) => warn!(lane = %id, %error, "dead letters of this lane cannot be replayed"),
-        }
-        Port { id, inputs, at: module.history.filter(|history| history.sequence < at.sequence).unwrap_or(at) }
-    }
-
-    /// How guests read views: they run on threads of their own, which may wait.
-    fn fetch(&self) -> Fetch {
-        let (reader, runtime) = (self.app.reader.clone(), tokio::runtime::Handle::current());
-        // A replica may answer with an old value, and a value that is read but not written has no guard to tell.
-        let has_replicas = reader.info().config.num_replicas > 1;
-        Arc::new(move |subject, from_leader| {
-            runtime.block_on(reader.view(subject, from_leader || has_replicas)).map_err(|error| error.to_string())
-        })
-    }
-
-    /// Has the live reader of a module's stream feed its lanes.
-    async fn feed(&mut self, module: &Deployed, ports: Vec<Port>) {
-        let name = module.stream.name();
-        let mut wish = Wish::Feed(module.routing.clone(), ports);
-        if let Some(live) = self.streams.get(name) {
-            match live.send(wish).await {
-                Ok(()) => return,
-                // It has ended meanwhile: there is to be another one.
-                Err(unsent) => wish = unsent.0,
-            }
-        }
-        let (live, wishes) = Live::new(module.stream.clone(), self.stop.clone());
-        if wishes.send(wish).await.is_err() {
-            error!(stream = name, "the live reader takes no wishes");
-        }
-        let running = self.readers.spawn(live.run(self.advance));
-        self.stream_of.insert(running.id(), name.to_owned());
-        self.streams.insert(name.to_owned(), wishes);
     }
 
     /// Waits until every lane has ended: after `shutdown`, or because none could go on.
@@ -301,7 +156,7 @@ impl Host {
 
     /// What operators ask for of modules' plugins from now on.
     async fn swap_orders(&self) -> mpsc::Receiver<control::swap::Order> {
-        let (orders, received) = mpsc::channel(ORDERS);
+        let (orders, received) = mpsc::channel(SWAPS);
         match control::swap::serve(&self.connections.read, &self.app.subjects, orders).await {
             Ok(serving) => drop(self.tasks.spawn(serving)),
             Err(error) => warn!(%error, "plugins cannot be swapped"),
@@ -320,12 +175,13 @@ impl Host {
             slot.lanes = slot.lanes.saturating_sub(1);
             slot.lanes
         });
+        let runs = self.modules.get(&lane.module).is_some_and(|slot| slot.phase == Phase::Running);
         match end {
-            End::Stopped => {}
-            End::Lost => {
+            End::Lost if runs => {
                 self.app.status.note(&lane.module, status::Phase::Lost);
                 return true;
             }
+            End::Stopped | End::Lost => {}
             End::Halted(reason) => self.halt(&lane.module, &format!("lane {}: {reason}", lane.lane)).await,
         }
         let starts_again = self
@@ -392,7 +248,7 @@ impl Host {
     }
 
     /// Stops a module, and says why.
-    async fn halt(&mut self, module: &Name, reason: &str) {
+    pub(super) async fn halt(&mut self, module: &Name, reason: &str) {
         let Some(slot) = self.modules.get_mut(module).filter(|slot| slot.phase != Phase::Halted) else { return };
         error!(%module, reason, "module halts");
         slot.phase = Phase::Halted;

@@ -24,7 +24,7 @@ use crate::policy::breaker::Breaker;
 use crate::policy::{Rules, backoff};
 use crate::source::{InputStream, Routing};
 use crate::status::Status;
-use crate::subject::Subjects;
+use crate::subject::{Generation, Subjects};
 
 /// A module with its plugin.
 pub struct Loaded {
@@ -109,7 +109,7 @@ pub fn load(config: &Config) -> Result<Vec<Loaded>, Error> {
     Ok(loaded)
 }
 
-fn job(app: &App, loaded: &Loaded, stream: &InputStream, bounds: Bounds) -> Job {
+fn job(app: &App, loaded: &Loaded, stream: &InputStream, generation: Generation, bounds: Bounds) -> Job {
     let Loaded { module, versions, keeps_instances, .. } = loaded;
     let origin = Origin {
         subjects: app.subjects.clone(),
@@ -117,6 +117,7 @@ fn job(app: &App, loaded: &Loaded, stream: &InputStream, bounds: Bounds) -> Job 
         module: module.name.clone(),
         stream: stream.name().to_owned(),
         created: stream.created(),
+        generation,
     };
     Job {
         versions: versions.subscribe(),
@@ -161,7 +162,7 @@ pub async fn deploy(
     info!(module = %module.name, plugin = plugin.digest, role = ?plugin.role, lanes = taken.lanes.len(), "module ready");
     Ok(Some(Deployed {
         routing: Arc::new(Routing::of(module)),
-        job: job(app, loaded, &stream, bounds),
+        job: job(app, loaded, &stream, taken.generation, bounds),
         rules: Rules { attempts: module.attempts, on_failure: module.on_failure },
         breaker: Arc::new(Mutex::new(Breaker::new(module.breaker))),
         dedupe: module.dedupe,
@@ -176,7 +177,7 @@ pub async fn deploy(
 /// Takes all lanes of a module over. True with a module that is new.
 async fn take_over(app: &App, loaded: &Loaded, stream: &InputStream) -> Result<(Taken, bool), Error> {
     let module = &loaded.module;
-    let now = Record::of(module, &loaded.plugin().digest);
+    let mut now = Record::of(module, &loaded.plugin().digest);
     let mut tries = 1;
     loop {
         let failed = |cause| Error::SetUp { module: module.name.to_string(), cause };
@@ -184,6 +185,7 @@ async fn take_over(app: &App, loaded: &Loaded, stream: &InputStream) -> Result<(
         let checkpoints = match &was {
             Some(was) => {
                 was.value.allows(&now)?;
+                now.generation = was.value.generation;
                 let checkpoints = app.ledger.checkpoints(&now).await.map_err(failed)?;
                 for checkpoint in &checkpoints {
                     let input = |cause| Error::Input { module: module.name.to_string(), cause };

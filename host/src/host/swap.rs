@@ -110,7 +110,13 @@ impl Host {
     async fn decided(&mut self, swapped: Swapped, outcome: Outcome, answer: Option<oneshot::Sender<Answer>>) {
         let Some(slot) = self.modules.get(&swapped.module) else { return };
         let known = slot.loaded.plugin();
-        slot.loaded.versions.send_replace(Version::proven(known));
+        let is_current = slot.loaded.versions.send_if_modified(|version| {
+            let is_current = version.plugin.digest == swapped.plugin;
+            if is_current {
+                *version = Version::proven(known);
+            }
+            is_current
+        });
         match &outcome {
             Outcome::Stays { lane, sequence } => {
                 info!(module = %swapped.module, plugin = swapped.plugin, lane, %sequence, "the plugin is swapped");
@@ -120,7 +126,10 @@ impl Host {
                 warn!(module = %swapped.module, plugin = swapped.was, lane, %sequence, cause, "the old plugin returns");
             }
         }
-        self.note(&swapped, Some(&outcome)).await;
+        // A newer swap has a trial of its own, and the record is its.
+        if is_current {
+            self.note(&swapped, Some(&outcome)).await;
+        }
         if let Some(answer) = answer {
             reply(answer, Answer::Decided { was: swapped.was, plugin: swapped.plugin, outcome });
         }

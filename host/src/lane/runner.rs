@@ -123,15 +123,18 @@ impl Runner {
         });
     }
 
-    /// Runs one input on the plugin that is to run it. If that one is on trial and fails, the old one does it.
+    /// Runs one input on the plugin that is to run it. What one makes of it that has lost its place meanwhile, by this
+    /// input or another lane's, is no failure of the input: the next one does it.
     fn next(&mut self, input: &Arc<Delivery>) -> Result<Done, Failed> {
-        self.follow();
-        let step = self.one(input);
-        let Some(trial) = self.trial() else { return step };
-        trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
-        match step {
-            Err(_) if self.follow() => self.one(input),
-            step => step,
+        loop {
+            self.follow();
+            let step = self.one(input);
+            if let Some(trial) = self.trial() {
+                trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
+            }
+            if step.is_ok() || !self.follow() {
+                return step;
+            }
         }
     }
 

@@ -10,8 +10,7 @@ use bytes::Bytes;
 
 use crate::commit::checkpoint::{NEVER_WRITTEN, Stored};
 use crate::commit::{Revision, Write};
-use crate::effects::{CheckedWrite, Grants, Violation};
-use crate::subject::{FIRST_GENERATION, Subjects};
+use crate::effects::{CheckedWrite, Grants, Origin, Violation};
 
 /// Reads a subject of the app stream: from the leader if the flag says so, else from any replica.
 pub type Fetch = Arc<dyn Fn(&str, bool) -> Result<Stored<Option<Bytes>>, String> + Send + Sync>;
@@ -39,7 +38,7 @@ const ENTRY: usize = 128;
 
 /// One lane's views.
 pub struct Views {
-    subjects: Subjects,
+    origin: Arc<Origin>,
     grants: Arc<Grants>,
     fetch: Fetch,
     /// Keys used lately.
@@ -65,17 +64,17 @@ struct Entry {
 }
 
 impl Views {
-    /// The views of a lane, read by `fetch`; about `bytes` of them are kept in memory. `complete` if the lane never ran
+    /// The views of a lane of the module of `origin`, read by `fetch`; about `bytes` of them are kept in memory. `complete` if the lane never ran
     /// before, so that it has written nothing.
-    pub fn new(subjects: Subjects, grants: Arc<Grants>, fetch: Fetch, complete: bool, bytes: usize) -> Self {
+    pub fn new(origin: Arc<Origin>, grants: Arc<Grants>, fetch: Fetch, complete: bool, bytes: usize) -> Self {
         let (recent, older, half) = (HashMap::new(), HashMap::new(), bytes / 2);
-        Self { subjects, grants, fetch, recent, recent_bytes: 0, half, older, complete, from_leader: false }
+        Self { origin, grants, fetch, recent, recent_bytes: 0, half, older, complete, from_leader: false }
     }
 
     /// The value of `key` in `view`, for the event with the key `event_key`.
     pub fn get(&mut self, view: &str, key: &str, event_key: &str) -> Result<Got, GetError> {
         let view = self.grants.view(view, key, event_key).map_err(GetError::Violation)?;
-        let subject = self.subjects.view_value(view, FIRST_GENERATION, key);
+        let subject = self.origin.subjects.view_value(view, self.origin.generation, key);
         let known = self.recall(&subject);
         let from_stream = known.is_none() && !self.complete;
         let mut entry = match known {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Error, Query};
 use crate::commit::read;
 use crate::event::Sequence;
-use crate::subject::{Name, decode};
+use crate::subject::{Generation, Name, decode};
 
 /// A view that a module owns.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -16,7 +16,7 @@ pub struct View {
     /// Its name.
     pub view: Name,
     /// Its live generation.
-    pub generation: u32,
+    pub generation: Generation,
     /// The module.
     pub module: Name,
     /// The stream that the module reads.
@@ -124,7 +124,7 @@ impl Query {
         Ok((entry.revision, entry.value.ok_or_else(unknown)?))
     }
 
-    async fn entry_of(&self, view: &Name, generation: u32, key: String) -> Result<Entry, Error> {
+    async fn entry_of(&self, view: &Name, generation: Generation, key: String) -> Result<Entry, Error> {
         if key.is_empty() {
             // No guest can write it, and it makes no subject.
             return Ok(Entry { key, revision: Sequence(0), value: None });
@@ -134,8 +134,8 @@ impl Query {
         Ok(Entry { key, revision: stored.revision, value: stored.value })
     }
 
-    async fn generation(&self, view: &Name) -> Result<u32, Error> {
-        let stored = self.reader.last_json::<u32>(&self.subjects.live_generation(view)).await?;
+    async fn generation(&self, view: &Name) -> Result<Generation, Error> {
+        let stored = self.reader.last_json(&self.subjects.live_generation(view)).await?;
         stored.map(|stored| stored.value).ok_or_else(|| self.unknown("view", view.to_string(), "view ls"))
     }
 }

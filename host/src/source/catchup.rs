@@ -13,6 +13,7 @@ use crate::event::{Mark, Sequence};
 use crate::failpoint;
 use crate::lane::Input;
 use crate::lane::queue::{Closed, Sender};
+use crate::route::Filter;
 
 /// How many messages are read before asking the live reader again.
 const ASK_EVERY: u64 = 256;
@@ -31,7 +32,7 @@ pub struct Behind {
 pub async fn run(stream: InputStream, behind: Behind, after: Mark, live: mpsc::Sender<Wish>) -> Result<(), Error> {
     let Behind { id, routing, inputs } = behind;
     info!(module = %id.module, lane = id.lane, after = %after.sequence, "lane catches up on a reader of its own");
-    let filters = routing.input.filters.iter().map(|filter| filter.as_str().to_owned()).collect();
+    let filters = Filter::texts(&routing.input.filters);
     let name = stream.name().to_owned();
     let mut reader = reader::spawn(stream, filters, after);
     let mut covered = after.sequence;

@@ -41,17 +41,17 @@ pub enum Error {
     Retention { stream: String, retention: RetentionPolicy },
     #[error(
         "input stream {stream} was created {found}, but the checkpoint is of one created {created}: it was deleted and \
-         made anew. Restore it; or give the module a new name to begin with this one"
+         made anew. Restore it, or have the module go on in this one with `pelton module reset`"
     )]
     Recreated { stream: String, created: String, found: String },
     #[error(
         "input stream {stream} ends at {last}, but the checkpoint is at {covered}: it was rolled back or restored from \
-         an older copy. Restore it; or give the module a new name to begin with this one"
+         an older copy. Restore it, or have the module go on in this one with `pelton module reset`"
     )]
     EndsBelow { stream: String, last: Sequence, covered: Sequence },
     #[error(
         "input stream {stream} holds another message at {covered} than the checkpoint saw there: it was rolled back \
-         and written again. Restore it; or give the module a new name to begin with this one"
+         and written again. Restore it, or have the module go on in this one with `pelton module reset`"
     )]
     Differs { stream: String, covered: Sequence },
     #[error("a reader of stream {stream} failed: {cause}")]
@@ -198,28 +198,6 @@ impl InputStream {
         Ok(Some(message_received(received.message, sequence, stored)))
     }
 
-    /// What the stream holds behind `covered` that `filters` take.
-    pub async fn behind(&self, covered: Sequence, filters: &[Filter]) -> Result<Behind, Error> {
-        if Sequence(self.stream.cached_info().state.last_sequence) <= covered {
-            return Ok(Behind { messages: 0, oldest: None });
-        }
-        let api = |cause: &dyn std::fmt::Display| api(self.name(), &cause);
-        let filters: Vec<String> = filters.iter().map(|filter| filter.as_str().to_owned()).collect();
-        let start_sequence = covered.next().0;
-        let consumer = self.consumer(DeliverPolicy::ByStartSequence { start_sequence }, &filters).await?;
-        let info = consumer.cached_info();
-        let (name, messages) = (info.name.clone(), info.num_pending);
-        let mut oldest = None;
-        if messages > 0 {
-            let mut first = consumer.fetch().max_messages(1).messages().await.map_err(|e| api(&e))?;
-            if let Some(first) = first.next().await {
-                oldest = Some(first.map_err(|e| api(&e))?.info().map_err(|e| api(&e))?.published);
-            }
-        }
-        self.stream.delete_consumer(&name).await.map_err(|e| api(&e))?;
-        Ok(Behind { messages, oldest })
-    }
-
     /// How many messages `policy` gives.
     pub async fn count(&self, policy: DeliverPolicy, filters: &[String]) -> Result<u64, Error> {
         let consumer = self.consumer(policy, filters).await?;
@@ -246,15 +224,6 @@ impl InputStream {
         };
         self.stream.create_consumer(config).await.map_err(|e| api(self.name(), &e))
     }
-}
-
-/// What a module has before it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Behind {
-    /// How many messages.
-    pub messages: u64,
-    /// When the first of them was stored.
-    pub oldest: Option<time::OffsetDateTime>,
 }
 
 fn api(stream: &str, cause: &impl std::fmt::Display) -> Error {
@@ -299,7 +268,7 @@ pub fn union<'a>(inputs: impl Iterator<Item = &'a Input> + Clone) -> Vec<String>
     all.sort_by_key(|filter| filter.as_str());
     all.dedup();
     let overlap = all.iter().any(|one| all.iter().any(|other| one != other && one.overlaps(other)));
-    if overlap { Vec::new() } else { all.into_iter().map(|filter| filter.as_str().to_owned()).collect() }
+    if overlap { Vec::new() } else { Filter::texts(all) }
 }
 
 /// A message with the event in it, decoded once for all modules.

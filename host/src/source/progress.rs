@@ -27,7 +27,7 @@ impl InputStream {
             ),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::Explicit,
-            filter_subjects: filters.iter().map(|filter| filter.as_str().to_owned()).collect(),
+            filter_subjects: Filter::texts(filters),
             ..pull::Config::default()
         };
         self.stream.create_consumer(config).await.map_err(|error| api(self.name(), &error))?;

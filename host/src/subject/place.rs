@@ -1,6 +1,6 @@
 //! What a subject of the app stream holds, read back from its tokens. Pure.
 
-use super::{Name, Subjects, decode};
+use super::{Generation, Name, Subjects, decode};
 use crate::event::Sequence;
 
 /// What stands on a subject of the app stream.
@@ -10,9 +10,9 @@ pub enum Place {
     /// An emitted event.
     Event { category: Name, key: String },
     /// A value of a view.
-    View { view: Name, generation: u32, key: String },
+    View { view: Name, generation: Generation, key: String },
     /// A checkpoint.
-    Checkpoint { module: Name, generation: u32, lane: u16 },
+    Checkpoint { module: Name, generation: Generation, lane: u16 },
     /// A dead letter.
     DeadLetter { module: Name, lane: u16, sequence: Sequence },
 }

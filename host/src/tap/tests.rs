@@ -6,7 +6,7 @@ use super::item::{effect, inputs};
 use super::*;
 use crate::commit::record::State;
 use crate::route::{HASH_VERSION, KeyExpr};
-use crate::subject::{FIRST_GENERATION, Name};
+use crate::subject::{Generation, Name};
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -23,7 +23,7 @@ fn record(module: &str, stream: &str, view: &str) -> Record {
         lanes: 1,
         views: vec![name(view)],
         plugin: "sha256:1".to_owned(),
-        generation: FIRST_GENERATION,
+        generation: Generation::default(),
         state: State::Running,
     }
 }

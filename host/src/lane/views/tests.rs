@@ -23,6 +23,12 @@ struct Rig {
     store: Arc<Mutex<Store>>,
 }
 
+fn origin() -> Arc<Origin> {
+    let app: Name = "shop".parse().unwrap();
+    let (subjects, module, generation) = (Subjects::new(&app), "m".parse().unwrap(), Generation::default());
+    Arc::new(Origin { subjects, app, module, stream: "IN".to_owned(), created: String::new(), generation })
+}
+
 impl Rig {
     fn new(complete: bool, stored: &[(&str, &str, u64)]) -> Self {
         let store = Arc::new(Mutex::new(Store::default()));
@@ -36,9 +42,8 @@ impl Rig {
             let never = Stored { value: None, revision: NEVER_WRITTEN };
             Ok(store.values.get(&key_of(subject)).cloned().unwrap_or(never))
         });
-        let subjects = Subjects::new(&"shop".parse().unwrap());
         let grants = Grants { views: [VIEW.parse().unwrap()].into(), many_lanes: false, ..Grants::default() };
-        let mut rig = Self { views: Views::new(subjects, Arc::new(grants), fetch, complete, 2 * HALF), store };
+        let mut rig = Self { views: Views::new(origin(), Arc::new(grants), fetch, complete, 2 * HALF), store };
         for (key, value, revision) in stored {
             rig.store(key, Some(Bytes::copy_from_slice(value.as_bytes())), *revision);
         }

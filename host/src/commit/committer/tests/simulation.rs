@@ -1,5 +1,8 @@
 //! The committer with real lanes and real views against a model of a stream that answers wrongly, late or not at all.
 
+mod member;
+mod stream;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -7,9 +10,11 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use self::member::Member;
+use self::stream::{Stream, number};
 use super::*;
 use crate::commit::checkpoint::NEVER_WRITTEN;
-use crate::effects::Grants;
+use crate::effects::{Grants, Origin};
 use crate::lane::views::{Fetch, Views};
 use crate::lane::{Input, Lane as Spine, Ran, Slice, Step, Verdict};
 use crate::policy::breaker::Permit;
@@ -53,103 +58,19 @@ fn subjects() -> Subjects {
     Subjects::new(&"shop".parse().unwrap())
 }
 
+fn origin() -> Arc<Origin> {
+    let (app, module, generation) = ("shop".parse().unwrap(), id(0).module, Generation::default());
+    let (stream, created) = ("IN".to_owned(), String::new());
+    Arc::new(Origin { subjects: subjects(), app, module, stream, created, generation })
+}
+
 fn view_key(lane: u16, key: &str) -> Arc<str> {
-    subjects().view_value(&"v".parse().unwrap(), FIRST_GENERATION, &format!("{lane}-{key}")).into()
+    subjects().view_value(&"v".parse().unwrap(), Generation::default(), &format!("{lane}-{key}")).into()
 }
 
 /// The key that an input counts.
 fn counter(sequence: u64) -> String {
     format!("count-{}", sequence % 3)
-}
-
-/// The app stream, as far as a commit sees it.
-#[derive(Default)]
-struct Stream {
-    last: u64,
-    /// What was stored on each subject. Nothing is forgotten, so that a replica can answer with what was.
-    subjects: HashMap<Arc<str>, Vec<Stored<Outgoing>>>,
-    /// The subjects of events and dead letters, in order.
-    log: Vec<Arc<str>>,
-    reads: usize,
-}
-
-impl Stream {
-    fn revision(&self, subject: &str) -> Sequence {
-        self.subjects.get(subject).and_then(|stored| stored.last()).map_or(NEVER_WRITTEN, |stored| stored.revision)
-    }
-
-    /// Stores all of a batch or nothing.
-    fn store(&mut self, batch: &[Outgoing]) -> Outcome {
-        assert!(batch.len() <= BOUNDS.batch_messages, "{} messages", batch.len());
-        let mut written = HashSet::new();
-        let mut guards_hold = true;
-        for message in batch {
-            let header = |wanted| message.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
-            let again = !written.insert(&message.subject);
-            assert!(!again || (header("Nats-Rollup").is_none() && header(GUARD).is_none()), "{}", message.subject);
-            guards_hold &= header(GUARD).is_none_or(|guard| *guard == self.revision(&message.subject).to_string());
-        }
-        if batch.iter().any(|message| message.payload == POISON) {
-            return Outcome::Refused("poison".to_owned());
-        }
-        if !guards_hold {
-            return Outcome::GuardRejected;
-        }
-        for message in batch {
-            self.last += 1;
-            let stored = Stored { value: message.clone(), revision: Sequence(self.last) };
-            self.subjects.entry(message.subject.clone()).or_default().push(stored);
-            if !message.headers.iter().any(|(name, _)| name == "Nats-Rollup") {
-                self.log.push(message.subject.clone());
-            }
-        }
-        Outcome::Committed(Sequence(self.last))
-    }
-
-    fn value(&self, subject: &str) -> Option<&Bytes> {
-        Some(&self.subjects.get(subject)?.last()?.value.payload)
-    }
-
-    fn number(&self, subject: &str) -> u64 {
-        self.value(subject).map_or(0, number)
-    }
-
-    fn checkpoint(&self, lane: u16) -> Stored<Checkpoint> {
-        let subject = subjects().checkpoint(&id(lane).module, FIRST_GENERATION, lane);
-        let value = self.value(&subject).map_or(checkpoint(0, 0), |json| serde_json::from_slice(json).unwrap());
-        Stored { value, revision: self.revision(&subject) }
-    }
-
-    /// Reads as a direct get does: every third answer of a replica is an old one.
-    fn read(&mut self, subject: &str, from_leader: bool) -> Stored<Option<Bytes>> {
-        self.reads += 1;
-        let stored = self.subjects.get(subject).map_or(&[][..], Vec::as_slice);
-        let is_old = !from_leader && self.reads.is_multiple_of(3);
-        match stored.iter().nth_back(usize::from(is_old)) {
-            Some(Stored { value, revision }) => Stored { value: Some(value.payload.clone()), revision: *revision },
-            None => Stored { value: None, revision: NEVER_WRITTEN },
-        }
-    }
-
-    /// All effects of a lane's inputs are stored up to its checkpoint, once, in order, and none beyond.
-    fn audit(&self, lane: u16) {
-        let covered = self.checkpoint(lane).value.covered.0;
-        let done = || inputs(lane).filter(|input| *input <= covered);
-        let expected: Vec<String> = done().filter_map(|input| tag(lane, input)).collect();
-        let of_lane = format!(".m.{lane}.");
-        let found: Vec<_> = self.log.iter().map(AsRef::as_ref).filter(|subject| subject.contains(&of_lane)).collect();
-        assert_eq!(found, expected, "covered {covered}");
-        let counted = || done().filter(|input| kind(*input) == Kind::Counts);
-        for key in 0..3 {
-            let expected = counted().filter(|input| input % 3 == key).count() as u64;
-            assert_eq!(self.number(&view_key(lane, &counter(key))), expected, "covered {covered}");
-        }
-        assert_eq!(self.number(&view_key(lane, "latest")), counted().last().unwrap_or(0), "covered {covered}");
-    }
-}
-
-fn number(value: &Bytes) -> u64 {
-    std::str::from_utf8(value).unwrap().parse().unwrap()
 }
 
 /// The subject that tells that an input is done.
@@ -163,95 +84,6 @@ fn tag(lane: u16, input: u64) -> Option<String> {
 
 fn dead_letter(lane: u16, input: u64) -> String {
     subjects().dead_letter(&id(lane).module, lane, input)
-}
-
-/// A lane as one owner runs it.
-struct Member {
-    lane: u16,
-    spine: Spine,
-    views: Views,
-    /// The inputs that its reader has not handed it yet.
-    unread: Vec<u64>,
-    /// What the slice that runs will give.
-    running: Option<(Vec<Done>, Ran)>,
-}
-
-impl Member {
-    fn read(&mut self, count: usize) {
-        for input in self.unread.drain(..count.min(self.unread.len())) {
-            self.spine.offer(Input::Delivery(delivery(input)));
-        }
-    }
-
-    /// Tells the lane that there is nothing for it up to its next input.
-    fn cover(&mut self) {
-        let next = self.unread.first().copied().unwrap_or(INPUTS * u64::from(LANES) + 1);
-        let mark = Mark { sequence: Sequence(next - 1), fingerprint: None };
-        self.spine.offer(Input::Covered(mark));
-    }
-
-    /// Takes one step: begins a slice, or ends it. Gives what the committer is to be handed.
-    fn turn(&mut self, now: Instant) -> Vec<Done> {
-        if let Some((mut steps, ran)) = self.running.take() {
-            return match self.spine.ran(&ran, now) {
-                Verdict::Drop | Verdict::Halt(..) => Vec::new(),
-                Verdict::Keep(given_up) => {
-                    steps.extend(given_up.map(|given_up| self.give_up(&given_up.input)));
-                    steps
-                }
-            };
-        }
-        match self.spine.step(now, || Permit::Run) {
-            Step::Run(slice) => {
-                self.running = Some(self.run(&slice));
-                Vec::new()
-            }
-            Step::Cover(mark) => vec![Done::nothing(Covers::Read(mark))],
-            Step::Until(_) | Step::Wait => Vec::new(),
-        }
-    }
-
-    fn run(&mut self, slice: &Slice) -> (Vec<Done>, Ran) {
-        if slice.fresh {
-            self.views.forget();
-        }
-        let mut steps = Vec::new();
-        for input in &slice.inputs {
-            let is_condemned = slice.condemned.as_ref().is_some_and(|(sequence, _)| *sequence == input.sequence());
-            match kind(input.sequence().0) {
-                _ if is_condemned => steps.push(self.give_up(input)),
-                Kind::Silent => steps.push(Done::nothing(Covers::Input(input.clone()))),
-                Kind::Counts => steps.push(self.count(input, &[])),
-                Kind::Poisonous => steps.push(self.count(input, POISON)),
-                Kind::Rejected => {
-                    let ran = Ran { done: steps.len(), failed: Some(Failure::Reject("no".to_owned()).into()) };
-                    return (steps, ran);
-                }
-            }
-        }
-        let done = steps.len();
-        (steps, Ran { done, failed: None })
-    }
-
-    fn count(&mut self, input: &Arc<Delivery>, payload: &'static [u8]) -> Done {
-        let (lane, sequence) = (self.lane, input.sequence().0);
-        let key = counter(sequence);
-        let counted = self.views.get("v", &format!("{lane}-{key}"), "").unwrap();
-        let counted = counted.value.as_ref().map_or(0, number) + 1;
-        let write = |key: &str, value: u64| CheckedWrite {
-            subject: view_key(lane, key),
-            value: Some(value.to_string().into()),
-        };
-        let writes = vec![self.views.put(write(&key, counted)), self.views.put(write("latest", sequence))];
-        let payload = Bytes::from_static(payload);
-        let event = Outgoing { payload, ..outgoing(format!("pelton.shop.events.m.{lane}.{sequence}")) };
-        Done { events: vec![event], writes, ..Done::nothing(Covers::Input(input.clone())) }
-    }
-
-    fn give_up(&self, input: &Arc<Delivery>) -> Done {
-        let letter = outgoing(dead_letter(self.lane, input.sequence().0));
-        Done { own: vec![letter], ..Done::nothing(Covers::Input(input.clone())) }
-    }
 }
 
 /// What happens to a batch on its way.
@@ -339,11 +171,11 @@ impl World {
         let fetch: Fetch = Arc::new(move |subject, from_leader| Ok(stream.lock().unwrap().read(subject, from_leader)));
         let grants = Grants { views: ["v".parse().unwrap()].into(), ..Grants::default() };
         let is_new = owned.value.epoch == 1;
-        self.committer.attach(id(lane), owned);
+        self.committer.attach(id(lane), Generation::default(), owned);
         Member {
             lane,
             spine: Spine::new(covered, Rules { attempts: 3, on_failure: OnFailure::DeadLetter }, 1 << 20),
-            views: Views::new(subjects(), Arc::new(grants), fetch, is_new, 1 << 20),
+            views: Views::new(origin(), Arc::new(grants), fetch, is_new, 1 << 20),
             unread: inputs(lane).collect(),
             running: None,
         }
@@ -353,7 +185,7 @@ impl World {
     fn take_over(&self, lane: u16) -> Stored<Checkpoint> {
         let mut stream = self.stream.lock().unwrap();
         let Stored { value, revision } = stream.checkpoint(lane);
-        let subject = subjects().checkpoint(&id(lane).module, FIRST_GENERATION, lane).into();
+        let subject = subjects().checkpoint(&id(lane).module, Generation::default(), lane).into();
         let outcome = stream.store(&[checkpoint_message(&subject, &value.taken_over(), revision)]);
         assert!(matches!(outcome, Outcome::Committed(_)));
         stream.checkpoint(lane)

@@ -1,0 +1,46 @@
+//! Replays of dead letters as steps of their lanes.
+
+use super::*;
+
+/// A replay, which removes the dead letter of the input at `sequence`.
+fn replay(sequence: u64) -> Done {
+    let removal = crate::dlq::removal(format!("pelton.shop.dlq.m.0.{sequence}"), Sequence(90 + sequence));
+    Done { events: step(sequence).events, own: vec![removal], ..Done::nothing(Covers::Again) }
+}
+
+#[test]
+fn a_replay_is_guarded_by_dead_letter_and_checkpoint_and_moves_no_position() {
+    let mut committer = committer(1, ROOMY);
+    committer.submit(&id(0), 0, vec![replay(1)]);
+    assert_eq!(next(&mut committer), ["events.e.1", "dlq.m.0.1@91", "ckpt.m.1.0@10 0"]);
+    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1 };
+    assert_eq!(committer.resolve(Outcome::Committed(Sequence(20))), [done]);
+    committer.submit(&id(0), 0, vec![step(2), replay(1), replay(3)]);
+    let expected = ["events.e.2", "events.e.1", "dlq.m.0.1@91", "events.e.3", "dlq.m.0.3@93", "ckpt.m.1.0@20 2"];
+    assert_eq!(next(&mut committer), expected);
+    let done = Action::Committed { lane: id(0), covered: Sequence(2), replays: 2 };
+    assert_eq!(committer.resolve(Outcome::Committed(Sequence(30))), [done]);
+}
+
+#[test]
+fn a_replay_whose_answer_was_lost_is_told_by_the_checkpoints_own_position() {
+    let mut committer = committer(1, ROOMY);
+    committer.submit(&id(0), 0, vec![replay(1)]);
+    next(&mut committer);
+    let value = sent(&committer, 0);
+    committer.resolve(ambiguous());
+    let stored = Stored { value: value.clone(), revision: Sequence(10) };
+    assert!(matches!(committer.checked(Some(stored)).as_slice(), [Action::Resend(_)]), "not there");
+    committer.resend();
+    committer.resolve(ambiguous());
+    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1 };
+    assert_eq!(committer.checked(Some(Stored { value, revision: Sequence(13) })), [done]);
+}
+
+#[test]
+fn a_replay_that_the_server_refuses_begins_the_lane_anew_and_condemns_nothing() {
+    let mut committer = committer(1, ROOMY);
+    committer.submit(&id(0), 0, vec![replay(1)]);
+    next(&mut committer);
+    assert_eq!(committer.resolve(refused()), [reset(0, 1, 0)]);
+}
