@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use pelton::commit::checkpoint::{NEVER_WRITTEN, Stored};
 use pelton::config::Limits;
-use pelton::effects::Grants;
+use pelton::effects::{Grants, Origin};
 use pelton::event::{Event, Sequence};
 use pelton::guest::{Call, Engine, Plugin, Rate, Setting};
 use pelton::lane::views::Views;
 use pelton::policy::{Failed, Failure};
-use pelton::subject::{Name, Subjects};
+use pelton::subject::{Generation, Name, Subjects};
 use wasm_smith::{Config, Module};
 use wasmparser::{Parser, Payload};
 
@@ -261,7 +261,10 @@ fn views() -> Views {
     let views = ["last", "fold", "chain"].map(name).into();
     let grants = Grants { views, emits: BTreeMap::new(), many_lanes: false };
     let fetch = |_: &str, _: bool| Ok(Stored { value: None, revision: NEVER_WRITTEN });
-    Views::new(Subjects::new(&name("corpus")), Arc::new(grants), Arc::new(fetch), true, 1 << 20)
+    let (app, stream, created) = (name("corpus"), "IN".to_owned(), String::new());
+    let (subjects, generation) = (Subjects::new(&app), Generation::default());
+    let origin = Origin { subjects, module: app.clone(), app, stream, created, generation };
+    Views::new(Arc::new(origin), Arc::new(grants), Arc::new(fetch), true, 1 << 20)
 }
 
 fn event() -> Event {

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A project, and `pelton dev` in it.
-struct Dev {
-    folder: TempDir,
-    running: Running,
+pub struct Dev {
+    folder: PathBuf,
+    pub running: Running,
+    _temporary: Option<TempDir>,
 }
 
 const CONFIG: &str = r#"app = "demo"
@@ -29,16 +30,23 @@ emits = ["out"]
 impl Dev {
     /// A project whose build copies its source, which is a plugin already.
     fn start(plugin: &Path) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        fs::write(folder.path().join("pelton.toml"), CONFIG)?;
-        fs::copy(plugin, folder.path().join("source.txt"))?;
+        let temporary = tempfile::tempdir()?;
+        let folder = temporary.path();
+        fs::write(folder.join("pelton.toml"), CONFIG)?;
+        fs::copy(plugin, folder.join("source.txt"))?;
         // What is selected for other work is not meant.
-        fs::create_dir_all(folder.path().join("nats/context"))?;
-        fs::write(folder.path().join("nats/context.txt"), "work")?;
-        fs::write(folder.path().join("nats/context/work.json"), r#"{"url":"nats://127.0.0.1:1","user":"u"}"#)?;
-        let mut command = Self::command(folder.path(), &["dev"])?;
-        command.stderr(File::create(folder.path().join(".log"))?).stdout(Stdio::null());
-        Ok(Self { running: Running::spawn(command)?, folder })
+        fs::create_dir_all(folder.join("nats/context"))?;
+        fs::write(folder.join("nats/context.txt"), "work")?;
+        fs::write(folder.join("nats/context/work.json"), r#"{"url":"nats://127.0.0.1:1","user":"u"}"#)?;
+        Ok(Self { running: Self::run(folder, &[])?.running, folder: folder.to_owned(), _temporary: Some(temporary) })
+    }
+
+    /// `pelton dev` in a project that is there, with more variables.
+    pub fn run(folder: &Path, environment: &[(&str, String)]) -> Result<Self> {
+        let mut command = Self::command(folder, &["dev"])?;
+        command.envs(environment.iter().cloned());
+        command.stderr(File::create(folder.join(".log"))?).stdout(Stdio::null());
+        Ok(Self { running: Running::spawn(command)?, folder: folder.to_owned(), _temporary: None })
     }
 
     fn command(folder: &Path, arguments: &[&str]) -> Result<Command> {
@@ -50,15 +58,15 @@ impl Dev {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.path(".log")).unwrap_or_default()
     }
 
     /// Waits for the `number`th line of the log with all of `parts`.
-    async fn logged(&self, parts: &[&str], number: usize) -> Result<()> {
+    pub async fn logged(&self, parts: &[&str], number: usize) -> Result<()> {
         let what = format!("line {number} with {parts:?}");
         let waited = eventually(&what, LONG, async || {
             let log = self.log();
@@ -69,8 +77,8 @@ impl Dev {
     }
 
     /// What another command of the same project prints.
-    async fn json(&self, arguments: &[&str]) -> Result<Value> {
-        let mut command = Self::command(self.folder.path(), arguments)?;
+    pub async fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let mut command = Self::command(&self.folder, arguments)?;
         command.args(["-o", "json"]);
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
         ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -129,7 +137,7 @@ async fn dev_brings_a_server_builds_reloads_and_keeps_what_runs_when_the_new_doe
 
     assert!(dev.running.terminate().await?.success(), "{}", dev.log());
     assert!(!dev.log().contains("panicked"), "{}", dev.log());
-    let left = Dev::command(dev.folder.path(), &["module", "ls"])?.output()?;
+    let left = Dev::command(&dev.folder, &["module", "ls"])?.output()?;
     assert_eq!(left.status.code(), Some(69), "the server has gone with it: {left:?}");
     Ok(())
 }
@@ -145,7 +153,7 @@ async fn dev_that_is_killed_leaves_no_server_behind_and_goes_on_where_it_was() -
     eventually("the server to end", SOON, async || Ok(fs::read_to_string(&log)?.contains("Exiting").then_some(())))
         .await?;
 
-    let mut command = Dev::command(dev.folder.path(), &["dev"])?;
+    let mut command = Dev::command(&dev.folder, &["dev"])?;
     command.stderr(File::create(dev.path(".log"))?).stdout(Stdio::null());
     dev.running = Running::spawn(command)?;
     dev.logged(&["running"], 1).await?;

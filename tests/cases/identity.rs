@@ -14,7 +14,7 @@ fn modules() -> String {
 }
 
 /// An app whose modules have done three inputs each.
-async fn app() -> Result<App> {
+pub async fn app() -> Result<App> {
     let app = App::with_input(&modules()).await?;
     app.stream("OTHER", "other").await?;
     let mut host = app.host()?;
@@ -41,7 +41,7 @@ async fn only_probe_halts(app: &App, parts: &[&str]) -> Result<()> {
     Ok(())
 }
 
-async fn recreate(app: &App) -> Result<()> {
+pub async fn recreate(app: &App) -> Result<()> {
     app.jetstream().delete_stream("IN").await?;
     app.stream("IN", "in.>").await?;
     for _ in 0..5 {

@@ -44,6 +44,7 @@ mod probe;
 mod progress;
 mod random;
 mod record;
+mod reset;
 mod retail;
 mod shell;
 mod sizes;

@@ -2,14 +2,17 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use pelton_tests::{binary, plugins};
+use pelton_tests::{SOON, binary, eventually, plugins};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::dev::Dev;
 
 /// `target` of the workspace: what is built for these tests stays there for the next time.
 fn target() -> Result<PathBuf> {
@@ -32,6 +35,8 @@ fn succeed(command: &mut Command) -> Result<()> {
 /// A project of `pelton new`, in a folder that was empty.
 struct Project {
     folder: PathBuf,
+    /// What its build needs in its environment.
+    environment: Vec<(&'static str, String)>,
     _temporary: Option<TempDir>,
 }
 
@@ -51,7 +56,7 @@ impl Project {
             let path = folder.join("my-plugin").join(file.as_str().context("no text")?);
             ensure!(path.is_file(), "{}", path.display());
         }
-        Ok(Self { folder: folder.to_path_buf(), _temporary: None })
+        Ok(Self { folder: folder.to_path_buf(), environment: Vec::new(), _temporary: None })
     }
 
     fn path(&self) -> PathBuf {
@@ -60,7 +65,7 @@ impl Project {
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(self.path());
+        command.current_dir(self.path()).envs(self.environment.iter().cloned());
         command
     }
 
@@ -78,38 +83,6 @@ impl Project {
     }
 }
 
-/// In a folder that stays, since cargo tells crates apart by where they are, and with what the example plugins were built
-/// with: the same versions, in the same build folder. So only SDK and plugin are built.
-#[test]
-fn a_project_in_rust_builds_and_passes_its_tests_at_once() -> Result<()> {
-    let built = plugins()?.join("../..").canonicalize()?;
-    for role in ["handler", "projector"] {
-        let parent = target()?.join("authors").join(role);
-        if parent.exists() {
-            fs::remove_dir_all(&parent)?;
-        }
-        fs::create_dir_all(&parent)?;
-        let project = Project::new_in(&parent, "rust", role)?;
-        fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/Cargo.lock"), project.path().join("Cargo.lock"))?;
-        let cargo = |arguments: &[&str]| {
-            let mut cargo = project.command(env!("CARGO"));
-            cargo
-                .env("CARGO_TARGET_DIR", &built)
-                .env_remove("RUSTC_WORKSPACE_WRAPPER")
-                .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
-            succeed(cargo.args(arguments).arg("--offline"))
-        };
-        cargo(&["build", "--release", "--target", "wasm32-unknown-unknown"])?;
-        let file = "wasm32-unknown-unknown/release/my_plugin.wasm";
-        let place = project.path().join("target").join(file);
-        fs::create_dir_all(place.parent().context("no folder")?)?;
-        fs::copy(built.join(file), place)?;
-        project.passes()?;
-        cargo(&["test"])?;
-    }
-    Ok(())
-}
-
 /// Whether the tools of a language are there; with `PELTON_LANGUAGES=all` they must be.
 fn tools(name: &str) -> Result<Option<PathBuf>> {
     let tools = target()?.join("tools").join(name);
@@ -124,47 +97,145 @@ fn tools(name: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-#[test]
-fn a_project_in_javascript_builds_and_passes_its_tests_at_once() -> Result<()> {
-    let Some(tools) = tools("js")? else { return Ok(()) };
-    for role in ["handler", "projector"] {
-        let project = Project::new("js", role)?;
-        // In the place of `npm install`: what the SDK needs is there, and the SDK is the one in the project.
-        std::os::unix::fs::symlink(tools.join("node_modules"), project.path().join("node_modules"))?;
-        let package: Value = serde_json::from_slice(&fs::read(project.path().join("package.json"))?)?;
-        let build = package["scripts"]["build"].as_str().context("no build")?;
-        let arguments = build.strip_prefix("pelton-build ").context("another build")?.split(' ');
-        succeed(project.command("node").arg("vendor/pelton-sdk/js/build.js").args(arguments))?;
-        project.passes()?;
-    }
+/// The five-minute path: from an empty folder to a plugin on live events, which goes on
+/// otherwise when its source changes.
+async fn from_an_empty_folder_to_live_events(project: &Project, source: &str, edit: (&str, &str)) -> Result<()> {
+    let config = project.path().join("pelton.toml");
+    fs::write(&config, format!("http = {{ listen = \"off\" }}\n{}", fs::read_to_string(&config)?))?;
+    let mut dev = Dev::run(&project.path(), &project.environment)?;
+    dev.logged(&["running"], 1).await?;
+    publish_as_the_readme_says(project, &dev).await?;
+    counts(&dev, 1).await?;
+    project.passes()?;
+
+    let source = project.path().join(source);
+    let before = fs::read_to_string(&source)?;
+    ensure!(before.contains(edit.0), "{before}");
+    fs::write(&source, before.replace(edit.0, edit.1))?;
+    dev.logged(&["the plugin runs from the next input on"], 1).await?;
+    publish_as_the_readme_says(project, &dev).await?;
+    counts(&dev, 3).await?;
+    ensure!(dev.running.terminate().await?.success(), "{}", dev.log());
     Ok(())
 }
 
-#[test]
-fn a_project_in_python_builds_and_passes_its_tests_at_once() -> Result<()> {
-    let Some(tools) = tools("python")? else { return Ok(()) };
-    for role in ["handler", "projector"] {
-        let project = Project::new("python", role)?;
-        let path = format!("{}:{}", tools.join("bin").display(), std::env::var("PATH")?);
-        succeed(project.command("sh").arg("build.sh").env("PATH", path).env("PYTHONPATH", &tools))?;
-        project.passes()?;
+async fn publish_as_the_readme_says(project: &Project, dev: &Dev) -> Result<()> {
+    let readme = fs::read_to_string(project.path().join("README.md"))?;
+    let (_, command) = readme.split_once("`pelton publish ").context("the README publishes nothing")?;
+    let (subject, data) = command.split_once(" --data '").context("the README has no data")?;
+    let data = data.split('\'').next().context("the README's data has no end")?;
+    dev.json(&["publish", subject, "--data", data]).await.map(drop)
+}
+
+async fn counts(dev: &Dev, expected: u64) -> Result<()> {
+    let counted = eventually("the order to be counted", SOON, async || {
+        let found = dev.json(&["view", "get", "counts", "ada"]).await.ok();
+        Ok(found.filter(|found| *found == expected).map(drop))
+    });
+    counted.await.with_context(|| dev.log())
+}
+
+/// In a folder that stays, since cargo tells crates apart by where they are, and with what the example plugins were built
+/// with: the same versions, in the same build folder. So only SDK and plugin are built.
+fn rust_project(role: &str) -> Result<Project> {
+    let parent = target()?.join("authors").join(role);
+    if parent.exists() {
+        fs::remove_dir_all(&parent)?;
     }
-    Ok(())
+    fs::create_dir_all(&parent)?;
+    let mut project = Project::new_in(&parent, "rust", role)?;
+    project.environment = CARGO.map(|(name, value)| (name, value.to_owned())).into();
+    fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/Cargo.lock"), project.path().join("Cargo.lock"))?;
+    std::os::unix::fs::symlink(plugins()?.join("../..").canonicalize()?, project.path().join("target"))?;
+    Ok(project)
+}
+
+const CARGO: [(&str, &str); 3] =
+    [("CARGO_NET_OFFLINE", "true"), ("RUSTC_WORKSPACE_WRAPPER", ""), ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_in_rust_goes_from_an_empty_folder_to_live_events() -> Result<()> {
+    let project = rust_project("handler")?;
+    from_an_empty_folder_to_live_events(&project, "src/lib.rs", ("+ 1;", "+ 2;")).await
 }
 
 #[test]
-fn a_project_in_c_builds_and_passes_its_tests_at_once() -> Result<()> {
-    let Some(tools) = tools("c")? else { return Ok(()) };
-    let cache = target()?.join("tools/zig-cache");
-    for role in ["handler", "projector"] {
-        let project = Project::new("c", role)?;
-        let mut build = project.command("sh");
-        build.env("CC", format!("{} cc", tools.join("ziglang/zig").display()));
-        build.env("ZIG_GLOBAL_CACHE_DIR", &cache).env("ZIG_LOCAL_CACHE_DIR", &cache);
-        succeed(build.arg("build.sh"))?;
-        project.passes()?;
-    }
-    Ok(())
+fn a_projector_in_rust_builds_and_passes_its_tests_at_once() -> Result<()> {
+    let project = rust_project("projector")?;
+    let cargo = |arguments: &[&str]| succeed(project.command(env!("CARGO")).args(arguments));
+    cargo(&["build", "--release", "--target", "wasm32-unknown-unknown"])?;
+    project.passes()?;
+    cargo(&["test"])
+}
+
+/// A project in JavaScript. In the place of `npm install`: what the SDK needs is there, and the SDK is the one in the
+/// project, as is its command.
+fn js_project(role: &str) -> Result<Option<Project>> {
+    let Some(tools) = tools("js")? else { return Ok(None) };
+    let mut project = Project::new("js", role)?;
+    std::os::unix::fs::symlink(tools.join("node_modules"), project.path().join("node_modules"))?;
+    let commands = project.folder.join("bin");
+    fs::create_dir(&commands)?;
+    let command = commands.join("pelton-build");
+    let build = project.path().join("vendor/pelton-sdk/js/build.js");
+    fs::write(&command, format!("#!/bin/sh\nexec node {} \"$@\"\n", build.display()))?;
+    fs::set_permissions(&command, fs::Permissions::from_mode(0o755))?;
+    project.environment = vec![("PATH", format!("{}:{}", commands.display(), std::env::var("PATH")?))];
+    Ok(Some(project))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_in_javascript_goes_from_an_empty_folder_to_live_events() -> Result<()> {
+    let Some(project) = js_project("handler")? else { return Ok(()) };
+    from_an_empty_folder_to_live_events(&project, "src/plugin.js", ("+ 1;", "+ 2;")).await
+}
+
+#[test]
+fn a_projector_in_javascript_builds_and_passes_its_tests_at_once() -> Result<()> {
+    let Some(project) = js_project("projector")? else { return Ok(()) };
+    succeed(project.command("npm").args(["run", "build"]))?;
+    project.passes()
+}
+
+fn python_project(role: &str) -> Result<Option<Project>> {
+    let Some(tools) = tools("python")? else { return Ok(None) };
+    let path = format!("{}:{}", tools.join("bin").display(), std::env::var("PATH")?);
+    let environment = vec![("PATH", path), ("PYTHONPATH", tools.display().to_string())];
+    Ok(Some(Project { environment, ..Project::new("python", role)? }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_in_python_goes_from_an_empty_folder_to_live_events() -> Result<()> {
+    let Some(project) = python_project("handler")? else { return Ok(()) };
+    from_an_empty_folder_to_live_events(&project, "src/plugin.py", ("+ 1\n", "+ 2\n")).await
+}
+
+#[test]
+fn a_projector_in_python_builds_and_passes_its_tests_at_once() -> Result<()> {
+    let Some(project) = python_project("projector")? else { return Ok(()) };
+    succeed(project.command("sh").arg("build.sh"))?;
+    project.passes()
+}
+
+fn c_project(role: &str) -> Result<Option<Project>> {
+    let Some(tools) = tools("c")? else { return Ok(None) };
+    let (compiler, cache) = (tools.join("ziglang/zig"), target()?.join("tools/zig-cache").display().to_string());
+    let compiler = ("CC", format!("{} cc", compiler.display()));
+    let environment = vec![compiler, ("ZIG_GLOBAL_CACHE_DIR", cache.clone()), ("ZIG_LOCAL_CACHE_DIR", cache)];
+    Ok(Some(Project { environment, ..Project::new("c", role)? }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_in_c_goes_from_an_empty_folder_to_live_events() -> Result<()> {
+    let Some(project) = c_project("handler")? else { return Ok(()) };
+    from_an_empty_folder_to_live_events(&project, "src/plugin.c", ("++count", "count += 2")).await
+}
+
+#[test]
+fn a_projector_in_c_builds_and_passes_its_tests_at_once() -> Result<()> {
+    let Some(project) = c_project("projector")? else { return Ok(()) };
+    succeed(project.command("sh").arg("build.sh"))?;
+    project.passes()
 }
 
 #[test]

@@ -82,6 +82,16 @@ impl Host {
         self.running.terminate().await
     }
 
+    /// Lets it do nothing, as a machine that hangs would, until [`Host::wake`].
+    pub fn freeze(&self) -> Result<()> {
+        self.running.freeze()
+    }
+
+    /// Lets it go on.
+    pub fn wake(&self) -> Result<()> {
+        self.running.wake()
+    }
+
     /// Ends it at once, as a crash would.
     pub fn kill9(&mut self) -> Result<()> {
         self.running.kill9()

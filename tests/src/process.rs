@@ -74,6 +74,16 @@ impl Running {
         self.wait(FINISHING).await
     }
 
+    /// Lets the child do nothing (SIGSTOP) until [`Running::wake`].
+    pub fn freeze(&self) -> Result<()> {
+        signal(self.child.id(), libc::SIGSTOP)
+    }
+
+    /// Lets a frozen child go on (SIGCONT).
+    pub fn wake(&self) -> Result<()> {
+        signal(self.child.id(), libc::SIGCONT)
+    }
+
     /// Ends the child at once (SIGKILL).
     pub fn kill9(&mut self) -> Result<()> {
         self.child.kill()?;

@@ -11,7 +11,7 @@ use pelton::effects::{self, Bounds, Effects, Emitted, Grants, Origin};
 use pelton::event::{Event, Sequence};
 use pelton::guest::{Call, Engine, Instance, Plugin, Rate, Setting};
 use pelton::lane::views::Views;
-use pelton::subject::{Name, Subjects};
+use pelton::subject::{Generation, Name, Subjects};
 
 use super::{ORDERS, Work};
 
@@ -65,7 +65,7 @@ impl Made {
 
     fn instance(&self) -> Result<Instance> {
         let none: pelton::lane::views::Fetch = Arc::new(|_, _| Err("nothing is read".to_owned()));
-        let views = Views::new(Subjects::new(&name("shop")?), Arc::new(grants()?), none, true, 1 << 20);
+        let views = Views::new(Arc::new(origin()?), Arc::new(grants()?), none, true, 1 << 20);
         self.plugin.instantiate(&self.setting, views).map_err(|stopped| anyhow!("{:?}", stopped.0))
     }
 }
@@ -92,14 +92,7 @@ pub fn checks() -> Result<Vec<(String, Work<'static>)>> {
     let rate = Rate::new(u32::MAX, usize::MAX);
     let module = name("probe")?;
     let (input, grants) = (Input::new(), grants()?);
-    let origin = Origin {
-        subjects: Subjects::new(&name("shop")?),
-        app: name("shop")?,
-        module: module.clone(),
-        stream: input.stream.to_owned(),
-        created: "2026-01-01T00:00:00Z".to_owned(),
-        generation: Generation::default(),
-    };
+    let origin = origin()?;
     let limits = Limits::default();
     let bounds = Bounds::new(1 << 20, 1_000).within(limits.effects, limits.effects_bytes);
     let deadline = Instant::now();
@@ -127,6 +120,17 @@ pub fn checks() -> Result<Vec<(String, Work<'static>)>> {
             }),
         ),
     ])
+}
+
+fn origin() -> Result<Origin> {
+    Ok(Origin {
+        subjects: Subjects::new(&name("shop")?),
+        app: name("shop")?,
+        module: name("probe")?,
+        stream: Input::new().stream.to_owned(),
+        created: "2026-01-01T00:00:00Z".to_owned(),
+        generation: Generation::default(),
+    })
 }
 
 fn four_events() -> Effects {

@@ -79,7 +79,8 @@ impl Pipeline {
             let (name, checkpoint): (Name, _) = (module.name.parse()?, Checkpoint::start(&stream, &created, START));
             let subject = subjects.checkpoint(&name, Generation::default(), 0).into();
             let (subjects, stream, created) = (subjects.clone(), stream.clone(), created.clone());
-            let origin = Origin { subjects, app: app.clone(), module: name, stream, created };
+            let generation = Generation::default();
+            let origin = Origin { subjects, app: app.clone(), module: name, stream, created, generation };
             Ok(Running { module, origin, checkpoint, subject, guard: NEVER_WRITTEN })
         };
         let modules = load.modules.iter().map(running).collect::<Result<_>>()?;

@@ -239,4 +239,28 @@ mod tests {
         });
         assert!(verbs > 25, "{verbs}");
     }
+
+    /// It is written anew with `PELTON_UPDATE=1` in the environment.
+    #[test]
+    fn the_reference_of_commands_says_what_each_verb_says_of_itself() {
+        let mut all = Cli::command();
+        all.build();
+        let mut said =
+            "# Commands\n\nWhat `--help` says of each. Exit codes: 0 done, 1 failed or refused, 2 a command line \
+                        that cannot be read,\n69 NATS cannot be reached, 78 a config that cannot be used.\n"
+                .to_owned();
+        each(&all, "", &mut |name, command| {
+            let mut command = command.clone().mut_args(|argument| argument.hide_env_values(true)).bin_name(name);
+            said += &format!("\n## {name}\n\n```text\n{}\n```\n", command.render_long_help().to_string().trim());
+        });
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
+        if std::env::var_os("PELTON_UPDATE").is_some() {
+            std::fs::write(file, &said).unwrap();
+        }
+        let kept = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(
+            kept == said,
+            "docs/commands.md is old: PELTON_UPDATE=1 cargo test --workspace --lib reference_of_commands"
+        );
+    }
 }

@@ -31,8 +31,9 @@ impl Seen {
                 if name.starts_with('.') || seen.len() >= MOST {
                     continue;
                 }
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    if !NOT_SOURCES.contains(&&*name) {
+                if path.is_dir() {
+                    // A link to a folder may lead in a circle.
+                    if !path.is_symlink() && !NOT_SOURCES.contains(&&*name) {
                         folders.push(path);
                     }
                 } else if !others.0.contains_key(&path)
@@ -75,7 +76,10 @@ mod tests {
         let (kept, gone) = (write("src/lib.rs", "1"), write("src/old.rs", "1"));
         let config = write("pelton.toml", "1");
         let others = Seen::files([config.as_path()]);
+        let elsewhere = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("linked")).unwrap();
         let before = Seen::sources(folder.path(), &others);
+        std::fs::write(elsewhere.path().join("unseen"), "1").unwrap();
         for unseen in ["target/a.rs", ".git/b", "node_modules/c.js", "plugin.wasm", "pelton.toml"] {
             write(unseen, "22");
         }

@@ -5,7 +5,7 @@ use time::macros::datetime;
 
 use super::*;
 use crate::event::{Delivery, Message};
-use crate::subject::Subjects;
+use crate::subject::{Generation, Subjects};
 
 const ROOMY: Bounds = Bounds { message: 1 << 20, batch_messages: 1_000, batch_bytes: 8 << 20 };
 

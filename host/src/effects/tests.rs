@@ -14,7 +14,14 @@ fn name(text: &str) -> Name {
 fn origin() -> Origin {
     let (app, module) = (name("shop"), name("totals"));
     let created = "2026-01-01T00:00:00Z".to_owned();
-    Origin { subjects: Subjects::new(&app), app, module, stream: "ORDERS".to_owned(), created }
+    Origin {
+        subjects: Subjects::new(&app),
+        app,
+        module,
+        stream: "ORDERS".to_owned(),
+        created,
+        generation: Generation::default(),
+    }
 }
 
 fn grants(many_lanes: bool) -> Grants {

@@ -54,14 +54,17 @@ mod tests {
     #[test]
     fn a_subject_says_what_it_holds() {
         let name = |text: &str| text.parse::<Name>().unwrap();
-        let subjects = Subjects::new(&name("shop"));
+        let (subjects, second) = (Subjects::new(&name("shop")), Generation::default().next());
         let cases = [
             (subjects.event(&name("alerts"), "a b"), Place::Event { category: name("alerts"), key: "a b".to_owned() }),
             (
-                subjects.view_value(&name("totals"), 3, "17850.0"),
-                Place::View { view: name("totals"), generation: 3, key: "17850.0".to_owned() },
+                subjects.view_value(&name("totals"), second, "17850.0"),
+                Place::View { view: name("totals"), generation: second, key: "17850.0".to_owned() },
             ),
-            (subjects.checkpoint(&name("m"), 1, 7), Place::Checkpoint { module: name("m"), generation: 1, lane: 7 }),
+            (
+                subjects.checkpoint(&name("m"), second, 7),
+                Place::Checkpoint { module: name("m"), generation: second, lane: 7 },
+            ),
             (
                 subjects.dead_letter(&name("m"), 2, 42),
                 Place::DeadLetter { module: name("m"), lane: 2, sequence: Sequence(42) },

@@ -88,11 +88,11 @@ fn what_the_app_stream_holds_is_shown_as_what_its_subject_says() {
             json!({"key": "a b", "kind": "t", "id": "u", "causation": "IN:4", "data": "text", "what": "event"}),
         ),
         (
-            message(&subjects.view_value(&name("v"), 1, "k"), &[("Nats-Rollup", "sub")], "1"),
+            message(&subjects.view_value(&name("v"), Generation::default(), "k"), &[("Nats-Rollup", "sub")], "1"),
             json!({"key": "k", "data": 1, "what": "view"}),
         ),
         (
-            message(&subjects.view_value(&name("v"), 1, "k"), &[("KV-Operation", "DEL")], ""),
+            message(&subjects.view_value(&name("v"), Generation::default(), "k"), &[("KV-Operation", "DEL")], ""),
             json!({"key": "k", "removed": true, "what": "view"}),
         ),
         (
@@ -105,7 +105,7 @@ fn what_the_app_stream_holds_is_shown_as_what_its_subject_says() {
             json!({"lane": 3, "removed": true, "what": "dead-letter"}),
         ),
         (
-            message(&subjects.checkpoint(&name("one"), 1, 3), &[], &checkpoint.to_string()),
+            message(&subjects.checkpoint(&name("one"), Generation::default(), 3), &[], &checkpoint.to_string()),
             json!({"lane": 3, "causation": "IN:4", "data": {"position": 4, "covered": 6, "epoch": 2}, "what": "commit"}),
         ),
     ];

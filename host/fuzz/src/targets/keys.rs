@@ -1,7 +1,7 @@
 //! Keys in subjects, names, key expressions and subject filters.
 
 use pelton::route::{Filter, KeyExpr};
-use pelton::subject::{FIRST_GENERATION, Name, Subjects, decode, encode};
+use pelton::subject::{Generation, Name, Subjects, decode, encode};
 
 use super::source::Source;
 
@@ -50,8 +50,8 @@ fn name(text: &str, key: &str) {
     assert_eq!((name.as_str(), encode(text).as_str()), (text, text), "a name is a token as it is");
     assert!((1..=64).contains(&text.len()), "{text}");
     let subjects = Subjects::new(&name);
-    let value = subjects.view_value(&name, FIRST_GENERATION, key);
-    let prefix = format!("$KV.{name}.{name}.{FIRST_GENERATION}.");
+    let value = subjects.view_value(&name, Generation::default(), key);
+    let prefix = format!("$KV.{name}.{name}.{}.", Generation::default());
     assert_eq!(value.strip_prefix(&prefix).and_then(decode).as_deref(), Some(key));
     let of_event = subjects.event(&name, key);
     for (all, subject) in subjects.all().into_iter().zip([value, of_event]) {

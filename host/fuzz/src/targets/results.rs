@@ -10,7 +10,7 @@ use pelton::effects::{
 };
 use pelton::event::{Event, Message, Sequence};
 use pelton::route::lane_of;
-use pelton::subject::{FIRST_GENERATION, Name, Subjects, decode as key_of};
+use pelton::subject::{Generation, Name, Subjects, decode as key_of};
 
 use super::message::{STREAM, message, received};
 use super::source::Source;
@@ -88,7 +88,14 @@ fn case(source: &mut Source<'_>) -> Option<Case> {
     let [app, module] = names.map(|name| name.parse::<Name>().ok());
     let (app, module) = (app?, module?);
     let created = "2026-01-01T00:00:00Z".to_owned();
-    let origin = Origin { subjects: Subjects::new(&app), app, module, stream: STREAM.to_owned(), created };
+    let origin = Origin {
+        subjects: Subjects::new(&app),
+        app,
+        module,
+        stream: STREAM.to_owned(),
+        created,
+        generation: Generation::default(),
+    };
     let (grants, bounds) = (grants(source), bounds(source));
     let key = Some(source.text(&KEYS)).filter(|key| !key.is_empty())?;
     let writes = source.several(4, |source| write(source, &key));
@@ -216,7 +223,7 @@ fn says_where_it_comes_from(message: &Outgoing, emitted: &Emitted, index: usize,
 /// It is on a key of a view that the module owns, and that no other lane may write.
 fn is_owned(write: &CheckedWrite, wanted: &ViewWrite, Case { origin, grants, key, .. }: &Case) {
     assert!(grants.views.contains(wanted.view.as_str()), "{wanted:?}");
-    let prefix = format!("$KV.{}.{}.{FIRST_GENERATION}.", origin.app, wanted.view);
+    let prefix = format!("$KV.{}.{}.{}.", origin.app, wanted.view, origin.generation);
     assert_eq!(write.subject.strip_prefix(&prefix).and_then(key_of).as_ref(), Some(&wanted.key));
     assert_eq!(write.value, wanted.value);
     let guard = GUARD.len() + 24;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::Sequence;
+use crate::subject::{Generation, Name, Subjects};
 
 const HALF: usize = 16 << 20;
 const VIEW: &str = "totals";
