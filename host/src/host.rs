@@ -61,7 +61,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     let status = app.status.clone();
     let mut host =
         Host::new(app, connections.clone(), bounds, config.stream.advance, requests, config.file.clone(), &shutdown);
-    host.start(loaded).await?;
+    if let Err(error) = host.start(loaded).await {
+        beside.finish().await;
+        return Err(error);
+    }
     info!(app = %config.app, "running");
     beside.notify(&status);
 

@@ -113,6 +113,11 @@ impl Status {
         *known.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
     }
 
+    /// What a module is doing; none if it is not one of the host's.
+    pub fn phase(&self, module: &Name) -> Option<Phase> {
+        self.phases().find(|(name, _)| *name == module).map(|(_, phase)| phase)
+    }
+
     /// What each module is doing.
     pub fn phases(&self) -> impl Iterator<Item = (&Name, Phase)> {
         let phase = |module: &Module| module.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();

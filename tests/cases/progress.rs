@@ -12,7 +12,7 @@ const EMIT: &str = r#"[{"emit":{}}]"#;
 async fn stands_at(app: &App, floor: u64, pending: u64) -> Result<Info> {
     let stream = app.jetstream().get_stream("IN").await?;
     eventually(&format!("the consumer at {floor} with {pending} pending"), SOON, async || {
-        let Ok(info) = stream.consumer_info("pelton-demo-probe").await else { return Ok(None) };
+        let Ok(info) = stream.consumer_info("pelton-demo_probe").await else { return Ok(None) };
         Ok((info.ack_floor.stream_sequence == floor && info.num_pending == pending).then_some(info))
     })
     .await

@@ -22,9 +22,14 @@ pub enum Error {
     /// Reading failed.
     #[error(transparent)]
     Read(#[from] read::Error),
-    /// Somebody else wrote meanwhile, or it is not known whether this write arrived: read again and decide anew.
-    #[error("another host may be starting: {0}")]
-    Contended(String),
+    /// Somebody else wrote meanwhile: read again and decide anew.
+    #[error(
+        "somebody else wrote module record or checkpoint at the same time, perhaps a lane that finishes: try again"
+    )]
+    Contended,
+    /// It is not stored, or it is not known whether it is: read again and decide anew.
+    #[error("the app stream does not take it: {0}; look whether it was done, and try again")]
+    Unanswered(String),
     /// The server refuses it.
     #[error("the app stream refuses it: {0}")]
     Refused(String),
@@ -111,10 +116,13 @@ impl Ledger {
         Ok(Taken { lanes, generation, record })
     }
 
-    /// Notes that a module stopped, and why, unless somebody else writes its record meanwhile. Gives where its record
-    /// stands then; none if it has none.
+    /// Notes that a module stopped, and why, unless somebody else writes its record meanwhile, or an operator paused it:
+    /// it stays so. Gives where its record stands then; none if it has none.
     pub async fn halt(&self, module: &Name, reason: &str) -> Result<Option<Sequence>, Error> {
         let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(None) };
+        if value.state == State::Paused {
+            return Ok(Some(revision));
+        }
         let record = Record { state: State::Halted(reason.to_owned()), ..value };
         self.write(&[replacing(&self.subjects.module(module).into(), json(&record), revision)]).await.map(Some)
     }
@@ -136,14 +144,14 @@ impl Ledger {
         self.write(&[record, audit::message(&self.subjects, who, act, now)]).await.map(|_| true)
     }
 
-    /// Notes that a module runs `plugin` from now on, by what `who` did. Gives where its record stands then.
-    pub async fn swap(&self, module: &Name, plugin: String, act: Act, who: &str) -> Result<Sequence, Error> {
+    /// Notes that a module runs `plugin` from now on, by what `who` did.
+    pub async fn swap(&self, module: &Name, plugin: String, act: Act, who: &str) -> Result<(), Error> {
         let Some(Stored { value, revision }) = self.record(module).await? else {
             return Err(Error::Unknown(module.to_string()));
         };
         let record = replacing(&self.subjects.module(module).into(), json(&Record { plugin, ..value }), revision);
         let entry = audit::message(&self.subjects, who, act, OffsetDateTime::now_utc());
-        self.write(&[entry, record]).await
+        self.write(&[entry, record]).await.map(drop)
     }
 
     /// Has a module that is paused or halted go on elsewhere in its input stream, as `who` says; one that was halted
@@ -207,8 +215,8 @@ impl Ledger {
     async fn write(&self, batch: &[Outgoing]) -> Result<Sequence, Error> {
         match self.publisher.publish(batch).await {
             Outcome::Committed(last) => Ok(last),
-            Outcome::GuardRejected => Err(Error::Contended("its module record or checkpoint changed".to_owned())),
-            Outcome::Ambiguous(cause) | Outcome::Unavailable(cause) => Err(Error::Contended(cause)),
+            Outcome::GuardRejected => Err(Error::Contended),
+            Outcome::Ambiguous(cause) | Outcome::Unavailable(cause) => Err(Error::Unanswered(cause)),
             Outcome::Refused(cause) => Err(Error::Refused(cause)),
         }
     }

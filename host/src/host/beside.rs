@@ -30,14 +30,8 @@ impl Beside {
         stop: CancellationToken,
     ) -> Result<Self, Error> {
         let tasks = TaskTracker::new();
-        tasks.spawn(lag::measure(
-            config.app.clone(),
-            config.modules.clone(),
-            connections.clone(),
-            status.clone(),
-            stop.clone(),
-        ));
         let query = Arc::new(Query::open(connections.jetstream(), &config.app).await?);
+        tasks.spawn(lag::measure(query.clone(), config.modules.clone(), status.clone(), stop.clone()));
         tasks.spawn(service::serve(query.clone(), connections.clone(), stop.clone()));
         if let Some(server) = server {
             let served = Served {

@@ -47,7 +47,7 @@ pub struct Host {
     pub(super) lanes: JoinSet<End>,
     pub(super) lane_of: HashMap<Id, LaneId>,
     /// The live reader of each input stream.
-    pub(super) streams: BTreeMap<String, mpsc::Sender<Wish>>,
+    pub(super) streams: BTreeMap<String, (Id, mpsc::Sender<Wish>)>,
     pub(super) readers: JoinSet<Result<(), source::Error>>,
     pub(super) stream_of: HashMap<Id, String>,
     pub(super) tasks: TaskTracker,
@@ -175,7 +175,8 @@ impl Host {
             slot.lanes = slot.lanes.saturating_sub(1);
             slot.lanes
         });
-        let runs = self.modules.get(&lane.module).is_some_and(|slot| slot.phase == Phase::Running);
+        let runs = |slot: &Slot| slot.phase == Phase::Running && !slot.stop.is_cancelled();
+        let runs = self.modules.get(&lane.module).is_some_and(runs);
         match end {
             End::Lost if runs => {
                 self.app.status.note(&lane.module, status::Phase::Lost);
@@ -201,6 +202,10 @@ impl Host {
             Err(panic) => (panic.id(), Some(format!("the host failed: {panic}"))),
         };
         let (Some(stream), Some(cause)) = (self.stream_of.remove(&id), cause) else { return };
+        // Another one may have taken its place already.
+        if self.streams.get(&stream).is_some_and(|(current, _)| *current != id) {
+            return;
+        }
         self.streams.remove(&stream);
         let of_stream = self.modules.iter().filter(|(_, slot)| slot.stream == stream && slot.phase == Phase::Running);
         let names: Vec<Name> = of_stream.map(|(name, _)| name.clone()).collect();

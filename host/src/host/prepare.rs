@@ -142,13 +142,8 @@ pub async fn deploy(
     bounds: Bounds,
 ) -> Result<Option<Deployed>, Error> {
     let module = &loaded.module;
-    let failed = |cause| Error::SetUp { module: module.name.to_string(), cause };
     let input = |cause| Error::Input { module: module.name.to_string(), cause };
-    if app.ledger.record(&module.name).await.map_err(failed)?.is_some_and(|was| was.value.state == State::Paused) {
-        return Ok(None);
-    }
-    let stream = InputStream::open(&connections.jetstream(), &module.input.stream).await.map_err(input)?;
-    let (taken, is_new) = take_over(app, loaded, &stream).await?;
+    let Some((stream, taken, is_new)) = take_over(app, connections, loaded).await? else { return Ok(None) };
     let history = match module.dedupe {
         Some(window) => {
             let first = taken.lanes.iter().map(|lane| lane.value.covered).min().unwrap_or_default();
@@ -174,31 +169,39 @@ pub async fn deploy(
     }))
 }
 
-/// Takes all lanes of a module over. True with a module that is new.
-async fn take_over(app: &App, loaded: &Loaded, stream: &InputStream) -> Result<(Taken, bool), Error> {
+/// Takes all lanes of a module over, unless an operator paused it. Gives its input stream, and whether nobody ran it before.
+async fn take_over(
+    app: &App,
+    connections: &Connections,
+    loaded: &Loaded,
+) -> Result<Option<(InputStream, Taken, bool)>, Error> {
     let module = &loaded.module;
+    let input = |cause| Error::Input { module: module.name.to_string(), cause };
     let mut now = Record::of(module, &loaded.plugin().digest);
     let mut tries = 1;
     loop {
         let failed = |cause| Error::SetUp { module: module.name.to_string(), cause };
         let was = app.ledger.record(&module.name).await.map_err(failed)?;
+        if was.as_ref().is_some_and(|was| was.value.state == State::Paused) {
+            return Ok(None);
+        }
+        let stream = InputStream::open(&connections.jetstream(), &module.input.stream).await.map_err(input)?;
         let checkpoints = match &was {
             Some(was) => {
                 was.value.allows(&now)?;
                 now.generation = was.value.generation;
                 let checkpoints = app.ledger.checkpoints(&now).await.map_err(failed)?;
                 for checkpoint in &checkpoints {
-                    let input = |cause| Error::Input { module: module.name.to_string(), cause };
                     stream.recognise(&checkpoint.value).await.map_err(input)?;
                 }
                 checkpoints
             }
-            None => first_checkpoints(module, stream).await?,
+            None => first_checkpoints(module, &stream).await?,
         };
         match app.ledger.take_over(&now, was.as_ref(), checkpoints).await {
-            Ok(taken) => return Ok((taken, was.is_none())),
-            Err(ledger::Error::Contended(cause)) if tries < TRIES => {
-                warn!(module = %module.name, cause, "the takeover is tried again");
+            Ok(taken) => return Ok(Some((stream, taken, was.is_none()))),
+            Err(error @ (ledger::Error::Contended | ledger::Error::Unanswered(_))) if tries < TRIES => {
+                warn!(module = %module.name, %error, "the takeover is tried again");
                 tokio::time::sleep(backoff(Sequence(std::process::id().into()), tries)).await;
                 tries += 1;
             }

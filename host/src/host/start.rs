@@ -155,8 +155,8 @@ impl Host {
     /// Has the live reader of a module's stream feed its lanes.
     async fn feed(&mut self, module: &Deployed, ports: Vec<Port>) {
         let name = module.stream.name();
-        let mut wish = Wish::Feed(module.routing.clone(), ports);
-        if let Some(live) = self.streams.get(name) {
+        let mut wish = Wish::Feed(module.stream.clone(), module.routing.clone(), ports);
+        if let Some((_, live)) = self.streams.get(name) {
             match live.send(wish).await {
                 Ok(()) => return,
                 // It has ended meanwhile: there is to be another one.
@@ -169,6 +169,6 @@ impl Host {
         }
         let running = self.readers.spawn(live.run(self.advance));
         self.stream_of.insert(running.id(), name.to_owned());
-        self.streams.insert(name.to_owned(), wishes);
+        self.streams.insert(name.to_owned(), (running.id(), wishes));
     }
 }

@@ -140,13 +140,8 @@ impl Host {
         let Swapped { module, was, plugin, who } = swapped.clone();
         let runs = if matches!(outcome, Some(Outcome::Returns { .. })) { &was } else { &plugin }.clone();
         let act = Act::Swap { module, was, plugin, outcome: outcome.cloned() };
-        match self.app.ledger.swap(&swapped.module, runs, act, &who).await {
-            Ok(record) => {
-                if let Some(slot) = self.modules.get_mut(&swapped.module) {
-                    slot.record = record;
-                }
-            }
-            Err(error) => warn!(module = %swapped.module, %error, "the swap could not be noted in the module's record"),
+        if let Err(error) = self.app.ledger.swap(&swapped.module, runs, act, &who).await {
+            warn!(module = %swapped.module, %error, "the swap could not be noted in the module's record");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! inputs that run again, [`dedupe`] for those that must not.
 
 pub mod dedupe;
+mod inputs;
 pub mod queue;
 pub mod replay;
 pub mod runner;
@@ -12,10 +13,10 @@ pub mod task;
 pub mod version;
 pub mod views;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::inputs::Inputs;
 use crate::event::{Delivery, Mark, Sequence};
 use crate::policy::breaker::Permit;
 use crate::policy::{self, Cause, Decision, Failed, Rules};
@@ -100,12 +101,11 @@ pub struct Lane {
     incarnation: u32,
     /// The last input or mark taken in; what is at or below it was seen before.
     seen: Sequence,
-    queue: VecDeque<Arc<Delivery>>,
+    queue: Inputs,
     /// The slice that runs, and whether a reset has made it void.
     running: Option<Running>,
     /// Inputs that ran and are not committed yet.
-    ahead: VecDeque<Arc<Delivery>>,
-    ahead_bytes: usize,
+    ahead: Inputs,
     mark: Option<Mark>,
     attempt: u32,
     wake: Option<Instant>,
@@ -129,10 +129,9 @@ impl Lane {
             most_bytes: bytes,
             incarnation: 0,
             seen: covered,
-            queue: VecDeque::new(),
+            queue: Inputs::default(),
             running: None,
-            ahead: VecDeque::new(),
-            ahead_bytes: 0,
+            ahead: Inputs::default(),
             mark: None,
             attempt: 0,
             wake: None,
@@ -149,8 +148,7 @@ impl Lane {
 
     /// Whether the lane has room for more inputs.
     pub fn is_hungry(&self) -> bool {
-        let bytes = || self.queue.iter().map(|input| input.message.payload.len()).sum::<usize>();
-        self.queue.len() < SLICE && bytes() < self.most_bytes && !self.stopping
+        self.queue.len() < SLICE && self.queue.bytes() < self.most_bytes && !self.stopping
     }
 
     /// Whether it has inputs to run.
@@ -169,7 +167,7 @@ impl Lane {
             Input::Delivery(delivery) if delivery.sequence() > self.seen => {
                 self.seen = delivery.sequence();
                 self.mark = None;
-                self.queue.push_back(delivery);
+                self.queue.push(delivery);
             }
             Input::Covered(mark) if mark.sequence > self.seen => {
                 self.seen = mark.sequence;
@@ -190,7 +188,7 @@ impl Lane {
         if self.queue.is_empty() {
             return self.mark.take().map_or(Step::Wait, Step::Cover);
         }
-        if self.ahead.len() >= AHEAD || self.ahead_bytes >= self.most_bytes {
+        if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
             return Step::Wait;
         }
         let most = match permit() {
@@ -199,7 +197,7 @@ impl Lane {
             Permit::Wait(until) => return Step::Until(until),
         };
         self.wake = None;
-        let inputs: Vec<_> = self.queue.drain(..self.queue.len().min(most)).collect();
+        let inputs = self.queue.take(most);
         self.running = Some(Running { inputs: inputs.clone(), void: false });
         Step::Run(Slice { inputs, fresh: std::mem::take(&mut self.fresh), condemned: self.condemned.clone() })
     }
@@ -212,11 +210,10 @@ impl Lane {
     /// Takes what became of the slice that ran.
     pub fn ran(&mut self, ran: &Ran, now: Instant) -> Verdict {
         let Some(Running { inputs, void: false }) = self.running.take() else { return Verdict::Drop };
-        let mut rest = VecDeque::from(inputs);
-        for input in rest.drain(..ran.done.min(rest.len())) {
+        let mut rest = Inputs::from_iter(inputs);
+        for input in rest.take(ran.done) {
             self.attempt = 0;
-            self.ahead_bytes += input.message.payload.len();
-            self.ahead.push_back(input);
+            self.ahead.push(input);
         }
         let verdict = match &ran.failed {
             Some(failed) => self.failed(&mut rest, failed, now),
@@ -229,14 +226,9 @@ impl Lane {
 
     /// Decides about the first of `rest`, which failed: it stays there, to be tried again or to halt before, or is given
     /// up.
-    fn failed(
-        &mut self,
-        rest: &mut VecDeque<Arc<Delivery>>,
-        Failed { failure, log }: &Failed,
-        now: Instant,
-    ) -> Verdict {
+    fn failed(&mut self, rest: &mut Inputs, Failed { failure, log }: &Failed, now: Instant) -> Verdict {
         let attempts = self.attempt + 1;
-        let Some(input) = rest.front().cloned() else { return Verdict::Keep(None) };
+        let Some(input) = rest.first().cloned() else { return Verdict::Keep(None) };
         match policy::decide(failure, input.sequence(), attempts, self.rules) {
             Decision::Retry { after, counts } => {
                 self.attempt += u32::from(counts);
@@ -245,9 +237,8 @@ impl Lane {
             }
             Decision::DeadLetter(cause) => {
                 self.attempt = 0;
-                rest.pop_front();
-                self.ahead_bytes += input.message.payload.len();
-                self.ahead.push_back(input.clone());
+                rest.take(1);
+                self.ahead.push(input.clone());
                 Verdict::Keep(Some(GivenUp { input, cause, attempts, log: log.clone() }))
             }
             Decision::Halt(cause) => Verdict::Halt(input.sequence(), cause),
@@ -256,9 +247,7 @@ impl Lane {
 
     /// Everything up to `covered` is committed.
     pub fn committed(&mut self, covered: Sequence) {
-        while let Some(input) = self.ahead.pop_front_if(|input| input.sequence() <= covered) {
-            self.ahead_bytes = self.ahead_bytes.saturating_sub(input.message.payload.len());
-        }
+        self.ahead.skip_while(|input| input.sequence() <= covered);
         if self.condemned.as_ref().is_some_and(|(sequence, _)| *sequence <= covered) {
             self.condemned = None;
         }
@@ -271,16 +260,15 @@ impl Lane {
         self.condemned = condemned;
         self.attempt = 0;
         self.wake = None;
-        self.ahead_bytes = 0;
         if let Some(running) = &mut self.running {
             running.void = true;
-            self.ahead.extend(running.inputs.drain(..));
+            running.inputs.drain(..).for_each(|input| self.ahead.push(input));
         }
         self.ahead.append(&mut self.queue);
         self.queue = std::mem::take(&mut self.ahead);
-        self.queue.retain(|input| input.sequence() > covered);
+        self.queue.skip_while(|input| input.sequence() <= covered);
         self.mark = None;
-        self.seen = self.queue.back().map_or(covered, |last| last.sequence());
+        self.seen = self.queue.last().map_or(covered, |last| last.sequence());
     }
 
     /// Starts nothing more.

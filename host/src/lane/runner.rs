@@ -44,6 +44,8 @@ pub struct Runner {
     lane: u16,
     /// The plugin that ran last, or runs.
     plugin: Plugin,
+    /// Its trial, if it was on one when the lane went over to it.
+    trial: Option<Trial>,
     /// Where the lane's views are between inputs; none while one runs.
     idle: Option<Idle>,
     /// View keys that it remembers.
@@ -80,9 +82,9 @@ const SERVES: usize = 256;
 impl Runner {
     /// A runner for `lane`, whose guest reads `views`.
     pub fn new(job: Job, lane: u16, views: Views) -> Self {
-        let plugin = job.versions.borrow().next().clone();
+        let (plugin, trial) = current(&job.versions.borrow());
         let cached = Share::of(&job.metrics.cached);
-        Self { job, lane, plugin, idle: Some(Idle::Views(views)), cached }
+        Self { job, lane, plugin, trial, idle: Some(Idle::Views(views)), cached }
     }
 
     /// Runs the inputs of `slice` in order, up to the first that fails.
@@ -129,7 +131,7 @@ impl Runner {
         loop {
             self.follow();
             let step = self.one(input);
-            if let Some(trial) = self.trial() {
+            if let Some(trial) = &self.trial {
                 trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
             }
             if step.is_ok() || !self.follow() {
@@ -138,16 +140,17 @@ impl Runner {
         }
     }
 
-    /// The trial of the plugin that ran last, while it is open.
-    fn trial(&self) -> Option<Trial> {
-        let version = self.job.versions.borrow();
-        version.trial.clone().filter(|trial| trial.is_open() && version.plugin.digest == self.plugin.digest)
-    }
-
-    /// Goes over to the plugin that the module runs now; false if it is the same.
+    /// Goes over to the plugin that the module runs now; false if it is the same. All lanes share what says which, so it
+    /// is only looked at when it has changed, or while a trial may end.
     fn follow(&mut self) -> bool {
-        let other = |next: &Plugin| (next.digest != self.plugin.digest).then(|| next.clone());
-        let Some(next) = other(self.job.versions.borrow().next()) else { return false };
+        if self.trial.is_none() && !self.job.versions.has_changed().unwrap_or(false) {
+            return false;
+        }
+        let (next, trial) = current(&self.job.versions.borrow_and_update());
+        self.trial = trial;
+        if next.digest == self.plugin.digest {
+            return false;
+        }
         self.plugin = next;
         self.idle = self.idle.take().map(|idle| Idle::Views(idle.into_views()));
         true
@@ -228,4 +231,9 @@ impl Runner {
         let letter = dlq::message(by, given_up, &self.job.bounds);
         Done { own: vec![letter], given_up: Some(kind), ..Done::nothing(Covers::Input(input)) }
     }
+}
+
+/// The plugin for the next input, and its trial while that is open.
+fn current(version: &Version) -> (Plugin, Option<Trial>) {
+    (version.next().clone(), version.trial.clone().filter(Trial::is_open))
 }

@@ -43,10 +43,11 @@ pub struct Breaker {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Closed,
-    /// No probe before `until`; the pause before it was this long.
+    /// No probe before `until`; the pause before it was this long. Whether one probes already.
     Open {
         until: Instant,
         pause: Duration,
+        probing: bool,
     },
 }
 
@@ -63,7 +64,7 @@ impl Breaker {
             State::Closed => Permit::Run,
             State::Open { until, .. } if now < until => Permit::Wait(until),
             State::Open { pause, .. } => {
-                self.state = State::Open { until: now + pause, pause };
+                self.state = State::Open { until: now + pause, pause, probing: true };
                 Permit::Probe
             }
         }
@@ -75,15 +76,17 @@ impl Breaker {
         std::mem::replace(&mut self.state, State::Closed) != State::Closed
     }
 
-    /// An input was given up. Gives the pause if the breaker opens by that, or stays open after a probe.
+    /// An input was given up. Gives the pause if the breaker opens by that, or stays open after a probe. Those that lanes
+    /// had begun before it opened say nothing new.
     pub fn failed(&mut self, now: Instant) -> Option<Duration> {
         self.failures = self.failures.saturating_add(1);
         let pause = match self.state {
             State::Closed if self.setting.failures == 0 || self.failures < self.setting.failures => return None,
             State::Closed => self.setting.pause,
+            State::Open { probing: false, .. } => return None,
             State::Open { pause, .. } => (pause * 2).min(LONGEST_PAUSE.max(self.setting.pause)),
         };
-        self.state = State::Open { until: now + pause, pause };
+        self.state = State::Open { until: now + pause, pause, probing: false };
         Some(pause)
     }
 }
@@ -131,6 +134,13 @@ mod tests {
             pauses.push(breaker.failed(now).unwrap());
         }
         assert_eq!(pauses.iter().map(Duration::as_secs).collect::<Vec<_>>(), [10, 20, 40, 80, 160, 300, 300, 300, 300]);
+    }
+
+    #[test]
+    fn what_other_lanes_had_begun_before_it_opened_makes_the_pause_no_longer() {
+        let (mut breaker, now) = breaker(1);
+        assert_eq!([breaker.failed(now), breaker.failed(now), breaker.failed(now)], [Some(PAUSE), None, None]);
+        assert_eq!(breaker.permit(now + PAUSE), Permit::Probe);
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub struct Port {
 
 /// What the live reader is asked for.
 pub enum Wish {
-    /// To feed a module's lanes, which stand where their ports say.
-    Feed(Arc<Routing>, Vec<Port>),
+    /// To feed a module's lanes, which stand where their ports say in the stream as it was found.
+    Feed(InputStream, Arc<Routing>, Vec<Port>),
     /// To take a lane back that caught up.
     Attach(Attach),
 }
@@ -130,12 +130,12 @@ impl Live {
                     Err(panic) => return Err(self.failed(&panic.to_string())),
                 },
                 Some(wish) = self.wishes.recv() => match wish {
-                    Wish::Feed(routing, ports) => {
-                        self.feed(routing, ports);
+                    Wish::Feed(stream, routing, ports) => {
+                        self.feed(stream, routing, ports);
                         // What waits already is taken before reading begins, so that it begins where all are served.
                         while let Ok(wish) = self.wishes.try_recv() {
                             match wish {
-                                Wish::Feed(routing, ports) => self.feed(routing, ports),
+                                Wish::Feed(stream, routing, ports) => self.feed(stream, routing, ports),
                                 Wish::Attach(attach) => self.take_back(attach),
                             }
                         }
@@ -158,10 +158,12 @@ impl Live {
 
     /// Takes a module's lanes in. While nothing is read, reading will begin where those that are near need it; else they
     /// catch up on readers of their own.
-    fn feed(&mut self, routing: Arc<Routing>, ports: Vec<Port>) {
+    fn feed(&mut self, stream: InputStream, routing: Arc<Routing>, ports: Vec<Port>) {
         self.modules.retain(|module| module.routing.module != routing.module);
         let begins = self.reader.is_none();
         if begins {
+            // It may have been made anew since this reader began to wait.
+            self.stream = stream;
             let known = self.modules.iter().any(|module| !module.lanes.is_empty()).then_some(self.start);
             let marks = || ports.iter().map(|port| port.at);
             let furthest = marks().chain(known).map(|mark| mark.sequence).max().unwrap_or_default();
@@ -203,6 +205,11 @@ impl Live {
     }
 
     async fn route(&mut self, message: Arc<Message>) {
+        // Where filters overlap the whole stream is read.
+        if !self.modules.iter().any(|module| module.routing.input.takes(&message.subject)) {
+            self.last = Some(message);
+            return;
+        }
         let decoded = Decoded::new(self.stream.name(), message);
         for at in 0..self.modules.len() {
             let Some(module) = self.modules.get(at) else { return };
@@ -228,7 +235,9 @@ impl Live {
                     break;
                 }
                 Ok(Err(Closed)) => break,
-                Err(_) if self.holds_up(began.elapsed(), waited) => return self.send_away(at, number, sequence),
+                Err(_) if self.holds_up(began.elapsed(), waited) || self.is_wanted(began.elapsed()) => {
+                    return self.send_away(at, number, sequence);
+                }
                 Err(_) => {}
             }
         }
@@ -239,6 +248,11 @@ impl Live {
 
     fn lane_mut(&mut self, at: usize, number: u16) -> Option<&mut Lane> {
         self.modules.get_mut(at)?.lanes.get_mut(&number)
+    }
+
+    /// Whether lanes that are to be fed wait for the reader, which stood still for so long.
+    fn is_wanted(&self, now: Duration) -> bool {
+        now > PATIENCE && !self.wishes.is_empty()
     }
 
     /// Whether a lane holds others up that took no input for this long, and made the reader wait for so long before: one

@@ -8,16 +8,18 @@ use crate::event::Sequence;
 use crate::route::Filter;
 use crate::subject::Name;
 
-/// The consumer of a module.
+/// The consumer of a module. No name holds the line between the two.
 pub fn consumer_of(app: &Name, module: &Name) -> String {
-    format!("pelton-{app}-{module}")
+    format!("pelton-{app}_{module}")
 }
 
 impl InputStream {
     /// Sets the consumer `name` to `covered`, and makes it if it is not there. Gives how many messages stand before it.
     pub async fn show_progress(&self, name: &str, covered: Sequence, filters: &[Filter]) -> Result<u64, Error> {
-        let next = Some(covered.next().0);
-        if let Ok(reset) = self.stream.reset_consumer(name, next).await {
+        let (next, filter_subjects) = (Some(covered.next().0), Filter::texts(filters));
+        if let Ok(reset) = self.stream.reset_consumer(name, next).await
+            && reset.info.config.filter_subjects == filter_subjects
+        {
             return Ok(reset.info.num_pending);
         }
         let config = pull::Config {
@@ -27,7 +29,7 @@ impl InputStream {
             ),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::Explicit,
-            filter_subjects: Filter::texts(filters),
+            filter_subjects,
             ..pull::Config::default()
         };
         self.stream.create_consumer(config).await.map_err(|error| api(self.name(), &error))?;

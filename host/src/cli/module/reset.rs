@@ -79,11 +79,12 @@ impl Reset {
         let stream = reading.query.stream(&was.value.stream).await?;
         let known = reading.query.module(&name).await?.checkpoints;
         let lanes = positions(&was.value, &stream, &known, to).await?;
-        let repeats = lanes.iter().zip(&known).any(|(to, was)| to.covered < was.covered);
-        if repeats && views.is_none() && !was.value.views.is_empty() {
+        let repeats = known.len() != lanes.len() || lanes.iter().zip(&known).any(|(to, was)| to.covered < was.covered);
+        if repeats && views.is_none() {
             bail!(
-                "inputs will run again that the views of {name} may already hold: say `--views anew` to have them begin \
-                 empty, or `--views keep` to have them written over"
+                "inputs of {name} will run again: the events that they emit are stored once more, and views may already \
+                 hold what they write. Say `--views anew` to have its views begin empty, or `--views keep` to have them \
+                 written over"
             );
         }
         let behind = lanes.iter().map(|lane| lane.covered).min().unwrap_or_default();

@@ -54,10 +54,11 @@ impl From<ledger::Error> for Problem {
     fn from(error: ledger::Error) -> Self {
         let status = match &error {
             ledger::Error::Unknown(_) => StatusCode::NOT_FOUND,
-            ledger::Error::Contended(_) => StatusCode::CONFLICT,
-            ledger::Error::Read(_) | ledger::Error::Refused(_) | ledger::Error::Gone(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            ledger::Error::Contended => StatusCode::CONFLICT,
+            ledger::Error::Unanswered(_)
+            | ledger::Error::Read(_)
+            | ledger::Error::Refused(_)
+            | ledger::Error::Gone(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.to_string())
     }
