@@ -146,6 +146,8 @@ void pelton_delete(pelton_call *call, const char *view, pelton_text key);
 // Write a value. `name` is that of the member if an object is open, else NULL. Commas come by themselves.
 void pelton_write_text(pelton_json *json, const char *name, pelton_text value);
 void pelton_write_int64(pelton_json *json, const char *name, int64_t value);
+// The shortest form that reads back as the same number; null for what is not finite.
+void pelton_write_number(pelton_json *json, const char *name, double value);
 void pelton_write_bool(pelton_json *json, const char *name, bool value);
 void pelton_write_null(pelton_json *json, const char *name);
 void pelton_open_object(pelton_json *json, const char *name);

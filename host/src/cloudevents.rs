@@ -123,7 +123,8 @@ fn take_data(members: &mut Map<String, Value>, data_type: &str, payload: &Bytes)
     }
 }
 
-fn is_json(media_type: &str) -> bool {
+/// Whether data of that media type is JSON.
+pub fn is_json(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     essence.ends_with("/json") || essence.ends_with("+json")
 }
@@ -239,8 +240,11 @@ pub fn structured(event: &Event, more: &[(&str, String)]) -> String {
     let last = [(CORRELATION, correlation.as_str())]
         .into_iter()
         .chain(more.iter().map(|(name, value)| (*name, value.as_str())));
-    for (name, value) in own.chain(fixed).chain(optional).chain(last) {
-        members.insert(name.to_owned(), value.into());
+    // Headers that are no attributes may have names that attributes may not.
+    let own = own.map(|(name, value)| (name.replace(|c: char| !c.is_ascii_alphanumeric(), ""), value));
+    let others = fixed.into_iter().chain(optional).chain(last).map(|(name, value)| (name.to_owned(), value));
+    for (name, value) in own.chain(others).filter(|(name, _)| !name.is_empty()) {
+        members.insert(name, value.into());
     }
     if !content_type.is_empty() {
         members.insert("datacontenttype".to_owned(), content_type.as_str().into());

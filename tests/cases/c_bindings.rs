@@ -6,6 +6,7 @@ use std::{
     fmt::Write,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -97,5 +98,46 @@ fn the_c_bindings_are_those_of_the_wit() -> Result<()> {
             path.display()
         );
     }
+    Ok(())
+}
+
+const NUMBERS: &str = r#"
+#include <stdio.h>
+#include <string.h>
+#include "src/internal.h"
+pelton_text pelton_text_of(const char *text) { return (pelton_text){text, strlen(text)}; }
+int main(void) {
+  double value;
+  while (scanf("%lf", &value) == 1) {
+    pelton_json json = {0};
+    pelton_write_number(&json, NULL, value);
+    printf("%.*s\n", (int)json.len, json.at);
+  }
+}
+"#;
+
+/// The part of the SDK that writes JSON is plain C, so it runs here too.
+#[test]
+fn numbers_are_written_so_that_they_are_read_back_as_they_were() -> Result<()> {
+    let (temporary, sdk) = (tempfile::tempdir()?, folder("guest-sdk/c"));
+    let (source, program) = (temporary.path().join("numbers.c"), temporary.path().join("numbers"));
+    fs::write(&source, NUMBERS)?;
+    let built = Command::new("cc")
+        .arg("-I")
+        .arg(&sdk)
+        .arg("-o")
+        .arg(&program)
+        .arg(&source)
+        .arg(sdk.join("src/write.c"))
+        .output()?;
+    ensure!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let numbers =
+        [0.0, 0.1, 0.1 + 0.2, 1e300, -2.5e-7, 5e-324, 123_456_789.125, 1.0 / 3.0, f64::MAX, f64::NAN, f64::INFINITY];
+    let input = numbers.map(|number| number.to_string()).join("\n");
+    fs::write(temporary.path().join("input"), input)?;
+    let output = Command::new(&program).stdin(fs::File::open(temporary.path().join("input"))?).output()?;
+    let written = String::from_utf8(output.stdout)?;
+    let read: Vec<Option<f64>> = written.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert_eq!(read, numbers.map(|number| number.is_finite().then_some(number)));
     Ok(())
 }

@@ -88,7 +88,13 @@ async fn what_is_unknown_is_named_and_ends_with_1() -> Result<()> {
         (&["view", "ls", "nothing"], "nothing"),
         (&["view", "get", "v", "no key"], "no key"),
         (&["dlq", "show", "probe", "0", "77"], "77"),
-        (&["publish", "elsewhere", "--data", "x"], "elsewhere"),
+        (&["publish", "elsewhere", "--data", "1"], "elsewhere"),
+        (&["publish", "in.>", "--data", "1"], "in.>"),
+        (&["publish", "in.a", "--data", "{\"n\":"], "--content-type"),
+        (&["publish", "in.a"], "standard input is empty"),
+        (&["dlq", "replay", "nobody"], "nobody"),
+        (&["dlq", "replay", "--sequence", "99"], "pelton dlq ls"),
+        (&["dlq", "discard", "probe", "--sequence", "99"], "pelton dlq ls"),
     ] {
         for format in ["text", "json"] {
             let output = app.pelton(&[arguments, &["-o", format]].concat())?;

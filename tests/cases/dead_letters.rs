@@ -222,7 +222,9 @@ async fn a_candidate_plugin_is_tried_on_a_dead_letter_without_committing() -> Re
     assert_eq!(own["effects"]["events"][0]["subject"], "pelton.demo.events.out.a", "{own}");
     assert_eq!(own["log"], json!(["looking"]));
     let candidate = plugins()?.join("relay.wasm").display().to_string();
-    let tried = app.pelton_json(&["dlq", "retry", "probe", &lane, "1", "--plugin", &candidate])?;
+    let output = app.pelton(&["dlq", "retry", "probe", &lane, "1", "--plugin", &candidate, "-o", "json"])?;
+    assert_eq!(output.status.code(), Some(1), "it would fail again");
+    let tried: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(tried["failure"]["kind"], "effects", "{tried}");
     assert!(tried["failure"]["message"].as_str().is_some_and(|message| message.contains("passed")), "{tried}");
     assert_ne!(own["plugin"], tried["plugin"]);

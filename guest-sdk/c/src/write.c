@@ -1,5 +1,6 @@
 // Writes JSON.
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,21 @@ void pelton_write_int64(pelton_json *json, const char *name, int64_t value) {
   if (value < 0) *--at = '-';
   begin(json, name);
   pelton_write_raw(json, (pelton_text){at, (size_t)(end - at)});
+}
+
+// The shortest of its decimal forms that is read back as the same number. JSON has none for what is not finite.
+void pelton_write_number(pelton_json *json, const char *name, double value) {
+  if (value != value || value - value != 0) {
+    pelton_write_null(json, name);
+    return;
+  }
+  char digits[32];
+  for (int precision = 15; precision <= 17; precision++) {
+    snprintf(digits, sizeof digits, "%.*g", precision, value);
+    if (strtod(digits, NULL) == value) break;
+  }
+  begin(json, name);
+  pelton_write_raw(json, pelton_text_of(digits));
 }
 
 void pelton_write_bool(pelton_json *json, const char *name, bool value) {

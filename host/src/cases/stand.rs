@@ -1,6 +1,6 @@
 //! The stand that a plugin is tested on: what its module grants it, and the views that a case gives it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -30,6 +30,8 @@ pub struct Stand {
     /// Whether views and categories are granted as the plugin names them.
     open: bool,
     origin: Arc<Origin>,
+    /// The module's settings; those of a case are laid over them.
+    config: BTreeMap<String, String>,
 }
 
 /// The values of views, by subject.
@@ -39,14 +41,28 @@ impl Stand {
     /// A stand for `plugin` as `module` of the app deploys it.
     pub fn of(config: &Config, module: &Module, plugin: Plugin) -> Self {
         let origin = origin(config.app.clone(), module.name.clone());
-        Self { plugin, limits: module.limits, grants: module.grants.clone(), open: false, origin }
+        Self {
+            plugin,
+            limits: module.limits,
+            grants: module.grants.clone(),
+            open: false,
+            origin,
+            config: module.config.clone(),
+        }
     }
 
     /// A stand for a plugin without a module: with the default limits, one lane, and every view and category granted.
     pub fn open(plugin: Plugin) -> Result<Self, BadName> {
         let name: Name = "test".parse()?;
         let origin = origin(name.clone(), name);
-        Ok(Self { plugin, limits: Limits::default(), grants: Grants::default(), open: true, origin })
+        Ok(Self {
+            plugin,
+            limits: Limits::default(),
+            grants: Grants::default(),
+            open: true,
+            origin,
+            config: BTreeMap::new(),
+        })
     }
 
     /// Runs a case: its steps up to the first that fails, or all that can be run if `through`.
@@ -140,7 +156,7 @@ impl Stand {
         let Self { limits, origin, grants, .. } = self;
         let setting = Setting {
             module: origin.module.clone(),
-            config: Arc::new(case.given.config.clone()),
+            config: Arc::new(self.config.iter().chain(&case.given.config).map(own).collect()),
             limits: *limits,
             log_rate: Arc::new(Rate::new(limits.log_lines, limits.log_bytes)),
         };
@@ -177,6 +193,10 @@ fn origin(app: Name, module: Name) -> Arc<Origin> {
         created: defaults::TIME.to_owned(),
         generation: Generation::default(),
     })
+}
+
+fn own((name, value): (&String, &String)) -> (String, String) {
+    (name.clone(), value.clone())
 }
 
 fn fetch(values: &Values) -> Fetch {

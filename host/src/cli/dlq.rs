@@ -165,7 +165,13 @@ async fn selected(reading: &Reading, selection: Selection, all: bool) -> anyhow:
     if selection.is_all() && !all {
         bail!("say which dead letters: a module, --sequence, --cause, --key, --since, --until, or --all");
     }
+    if let Some(module) = &selection.module {
+        reading.query.record(module).await?;
+    }
     let found = reading.query.dead_letters(&selection).await?;
+    if found.is_empty() && !selection.sequences.is_empty() {
+        bail!("no dead letter is like that: `pelton dlq ls` lists those there are");
+    }
     let letters = found.into_iter().map(|letter| {
         let DeadLetter { module, lane, sequence, .. } = letter;
         Ok(Letter { module: module.parse()?, lane, sequence })
@@ -178,7 +184,7 @@ async fn replay(selection: Selection, all: bool, common: &Common) -> anyhow::Res
     let letters = selected(&reading, selection, all).await?;
     let outcomes = stream::iter(letters).map(|letter| replay_one(&reading, letter)).buffered(AT_A_TIME);
     let outcomes: Vec<Outcome> = outcomes.collect::<Vec<_>>().await.into_iter().collect::<Result<_, _>>()?;
-    print(reading.output, &outcomes, |outcomes| replayed(outcomes))?;
+    print(reading.output, &outcomes, |outcomes| some(outcomes, replayed))?;
     let failed =
         outcomes.iter().filter(|one| matches!(one.answer, Answer::Failed { .. } | Answer::Again { .. })).count();
     if failed > 0 {
@@ -209,7 +215,14 @@ async fn discard(selection: Selection, all: bool, common: &Common) -> anyhow::Re
             discarded.push(letter);
         }
     }
-    print(reading.output, &discarded, |discarded| table(["DISCARDED", "LANE", "SEQUENCE"], discarded.iter().map(place)))
+    print(reading.output, &discarded, |discarded| {
+        some(discarded, |all| table(["DISCARDED", "LANE", "SEQUENCE"], all.iter().map(place)))
+    })
+}
+
+/// What is to be shown of some letters; a word if there are none.
+fn some<T>(letters: &[T], shown: impl FnOnce(&[T]) -> String) -> String {
+    if letters.is_empty() { "no dead letter is like that".to_owned() } else { shown(letters) }
 }
 
 async fn retry(one: One, plugin: Option<PathBuf>, common: &Common) -> anyhow::Result<()> {
@@ -220,7 +233,11 @@ async fn retry(one: One, plugin: Option<PathBuf>, common: &Common) -> anyhow::Re
     let letter = letter(&reading, &one).await?;
     let context = reading.connections.jetstream();
     let tried = trial::of_letter(&reading.query, context, module, plugin, letter).await?;
-    print(reading.output, &tried, would)
+    print(reading.output, &tried, would)?;
+    match tried.outcome {
+        trial::Outcome::Effects { .. } => Ok(()),
+        trial::Outcome::Failure(_) => bail!("it would fail again"),
+    }
 }
 
 fn place(letter: &Letter) -> [String; 3] {
@@ -228,16 +245,26 @@ fn place(letter: &Letter) -> [String; 3] {
 }
 
 fn list(letters: &[DeadLetter]) -> String {
-    const SHOWN: usize = 100;
     let rows = letters.iter().map(|letter| {
         let first_line = letter.cause.message.lines().next().unwrap_or_default();
-        let kind = format!("{:?}", letter.cause.kind).to_lowercase();
-        let cause: String = format!("{kind}: {first_line}").chars().take(SHOWN).collect();
+        let cause = shortened(&format!("{}: {first_line}", kind(letter.cause.kind)), 100);
         let (lane, sequence, attempts) =
             (letter.lane.to_string(), letter.sequence.to_string(), letter.attempts.to_string());
-        [letter.module.clone(), lane, sequence, attempts, cause]
+        let key = shortened(letter.key.as_deref().unwrap_or("-"), 30);
+        // Seconds are enough to find it by.
+        let time = letter.time.split('.').next().unwrap_or_default().trim_end_matches('Z').to_owned();
+        [letter.module.clone(), lane, sequence, time, key, attempts, cause]
     });
-    table(["MODULE", "LANE", "SEQUENCE", "TRIES", "CAUSE"], rows)
+    table(["MODULE", "LANE", "SEQUENCE", "STORED", "KEY", "TRIES", "CAUSE"], rows)
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    let short: String = text.chars().take(most).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
+fn kind(kind: CauseKind) -> String {
+    format!("{kind:?}").to_lowercase()
 }
 
 fn show(letter: &DeadLetter) -> String {
@@ -245,7 +272,7 @@ fn show(letter: &DeadLetter) -> String {
         ("module", format!("{}, lane {}", letter.module, letter.lane)),
         ("input", format!("{} {} on {}, stored {}", letter.stream, letter.sequence, letter.subject, letter.time)),
         ("key", letter.key.clone().unwrap_or_else(|| "-".to_owned())),
-        ("cause", format!("{:?} after {} tries: {}", letter.cause.kind, letter.attempts, letter.cause.message)),
+        ("cause", format!("{} after {} tries: {}", kind(letter.cause.kind), letter.attempts, letter.cause.message)),
         ("plugin", letter.plugin.clone()),
     ];
     let facts = facts.map(|(name, fact)| format!("{name:8}{fact}\n")).concat();
@@ -270,7 +297,7 @@ fn replayed(outcomes: &[Outcome]) -> String {
     let rows = outcomes.iter().map(|Outcome { letter, answer }| {
         let became = match answer {
             Answer::Replayed { events, writes } => format!("replayed: {events} events, {writes} view writes"),
-            Answer::Failed { cause } => format!("failed again, {:?}: {}", cause.kind, cause.message),
+            Answer::Failed { cause } => format!("failed again, {}: {}", kind(cause.kind), cause.message),
             Answer::Gone => "gone: replayed or discarded before".to_owned(),
             Answer::Again { reason } => format!("not done: {reason}"),
         };
@@ -281,5 +308,20 @@ fn replayed(outcomes: &[Outcome]) -> String {
 }
 
 fn would(trial: &Trial) -> String {
-    serde_json::to_string_pretty(trial).unwrap_or_default()
+    let mut lines = vec![format!("plugin {}", trial.plugin)];
+    match &trial.outcome {
+        trial::Outcome::Effects { events, writes } => {
+            lines.extend(events.iter().map(|event| format!("event {} {}", event.subject, event.data)));
+            lines.extend(writes.iter().map(|write| format!("write {} {}", write.subject, write.value)));
+            if events.is_empty() && writes.is_empty() {
+                lines.push("no effects".to_owned());
+            }
+        }
+        trial::Outcome::Failure(cause) => {
+            lines.push(format!("{}: {}", kind(cause.kind), cause.message));
+            lines.extend(cause.backtrace.iter().map(|frame| format!("  {frame}")));
+        }
+    }
+    lines.extend(trial.log.iter().map(|line| format!("log {line}")));
+    lines.join("\n")
 }

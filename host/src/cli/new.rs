@@ -65,6 +65,7 @@ impl New {
             lang.install().to_owned(),
             lang.build().to_owned(),
             "pelton test".to_owned(),
+            "pelton dev".to_owned(),
         ];
         let files = files.into_iter().map(|(path, _)| path).collect();
         let made = Made { name, language: lang, role, folder, files, next };

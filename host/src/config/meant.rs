@@ -108,7 +108,7 @@ impl Context<'_> {
                 emits: table.emits.into_iter().map(|category| self.kept(category)).collect(),
                 many_lanes: lanes != Lanes::ONE,
             },
-            config: table.config,
+            config: table.config.into_iter().map(|(name, setting)| (name, setting.0)).collect(),
             attempts: within(table.attempts, ATTEMPTS, 1..=1_000, "attempts")?,
             on_failure: table.on_failure,
             breaker: breaker_of(table.breaker)?,

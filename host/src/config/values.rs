@@ -158,3 +158,28 @@ fn in_largest_unit<const N: usize>(f: &mut fmt::Formatter<'_>, number: u64, unit
         None => write!(f, "{number}"),
     }
 }
+
+/// A setting of a plugin: text; numbers and booleans become text.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "Scalar")]
+pub struct Setting(pub String);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "text, a number, or a boolean")]
+enum Scalar {
+    Text(String),
+    Integer(i64),
+    Number(f64),
+    Boolean(bool),
+}
+
+impl std::convert::From<Scalar> for Setting {
+    fn from(scalar: Scalar) -> Self {
+        Self(match scalar {
+            Scalar::Text(text) => text,
+            Scalar::Integer(number) => number.to_string(),
+            Scalar::Number(number) => number.to_string(),
+            Scalar::Boolean(value) => value.to_string(),
+        })
+    }
+}

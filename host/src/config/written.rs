@@ -10,7 +10,7 @@ use super::http::HttpTable;
 use super::limits::LimitsTable;
 use super::nats::NatsTable;
 use super::streams::StreamsTable;
-use super::values::{From, Lanes, Period};
+use super::values::{From, Lanes, Period, Setting};
 use crate::policy::OnFailure;
 use crate::route::{Filter, KeyExpr};
 use crate::subject::Name;
@@ -61,7 +61,7 @@ pub struct ModuleTable {
     #[serde(default)]
     pub emits: BTreeSet<Name>,
     #[serde(default)]
-    pub config: BTreeMap<String, String>,
+    pub config: BTreeMap<String, Setting>,
     pub attempts: Option<Spanned<u32>>,
     #[serde(default)]
     pub on_failure: OnFailure,

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -35,13 +35,18 @@ struct Left {
     bytes: f64,
     at: Instant,
     dropped: u64,
+    /// When it was last said how many were dropped.
+    told: Option<Instant>,
 }
+
+/// How often it is said at most that lines were dropped.
+const TELL: Duration = Duration::from_secs(1);
 
 impl Rate {
     /// So many lines and bytes a second, and as many at once.
     pub fn new(lines: u32, bytes: usize) -> Self {
         let (lines, bytes) = (f64::from(lines), bytes as f64);
-        Self { lines, bytes, left: Mutex::new(Left { lines, bytes, at: Instant::now(), dropped: 0 }) }
+        Self { lines, bytes, left: Mutex::new(Left { lines, bytes, at: Instant::now(), dropped: 0, told: None }) }
     }
 
     /// Whether a line of `module` with `size` bytes may be written now. Says how many were not, once one may again.
@@ -53,7 +58,7 @@ impl Rate {
         taken.is_some()
     }
 
-    /// Whether a line of `size` bytes may be written at `now`, and how many were dropped before it.
+    /// Whether a line of `size` bytes may be written at `now`, and how many dropped ones are to be told of.
     fn take(&self, size: usize, now: Instant) -> Option<u64> {
         let (mut left, size) = (lock(&self.left), size as f64);
         let passed = now.saturating_duration_since(left.at).as_secs_f64();
@@ -66,6 +71,10 @@ impl Rate {
         }
         left.lines -= 1.0;
         left.bytes -= size;
+        if left.dropped == 0 || left.told.is_some_and(|told| now.saturating_duration_since(told) < TELL) {
+            return Some(0);
+        }
+        left.told = Some(now);
         Some(std::mem::take(&mut left.dropped))
     }
 }
@@ -189,8 +198,6 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -205,7 +212,11 @@ mod tests {
             Some(2),
             "one more line, after two that were dropped"
         );
-        assert_eq!(rate.take(101, start + Duration::from_secs(60)), None, "longer than all bytes of a second");
+        let later = |milliseconds| start + Duration::from_millis(milliseconds);
+        assert_eq!(rate.take(10, later(700)), None);
+        assert_eq!(rate.take(10, later(1_200)), Some(0), "it is told once a second");
+        assert_eq!(rate.take(10, later(1_700)), Some(1));
+        assert_eq!(rate.take(101, later(60_000)), None, "longer than all bytes of a second");
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Host {
     /// Has the live reader of a module's stream feed its lanes.
     async fn feed(&mut self, module: &Deployed, ports: Vec<Port>) {
         let name = module.stream.name();
-        let mut wish = Wish::Feed(module.stream.clone(), module.routing.clone(), ports);
+        let mut wish = Wish::Feed(Box::new(module.stream.clone()), module.routing.clone(), ports);
         if let Some((_, live)) = self.streams.get(name) {
             match live.send(wish).await {
                 Ok(()) => return,

@@ -37,7 +37,7 @@ pub struct Port {
 /// What the live reader is asked for.
 pub enum Wish {
     /// To feed a module's lanes, which stand where their ports say in the stream as it was found.
-    Feed(InputStream, Arc<Routing>, Vec<Port>),
+    Feed(Box<InputStream>, Arc<Routing>, Vec<Port>),
     /// To take a lane back that caught up.
     Attach(Attach),
 }
@@ -158,12 +158,12 @@ impl Live {
 
     /// Takes a module's lanes in. While nothing is read, reading will begin where those that are near need it; else they
     /// catch up on readers of their own.
-    fn feed(&mut self, stream: InputStream, routing: Arc<Routing>, ports: Vec<Port>) {
+    fn feed(&mut self, stream: Box<InputStream>, routing: Arc<Routing>, ports: Vec<Port>) {
         self.modules.retain(|module| module.routing.module != routing.module);
         let begins = self.reader.is_none();
         if begins {
             // It may have been made anew since this reader began to wait.
-            self.stream = stream;
+            self.stream = *stream;
             let known = self.modules.iter().any(|module| !module.lanes.is_empty()).then_some(self.start);
             let marks = || ports.iter().map(|port| port.at);
             let furthest = marks().chain(known).map(|mark| mark.sequence).max().unwrap_or_default();

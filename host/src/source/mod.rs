@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{Info, RetentionPolicy};
-use async_nats::jetstream::{self, consumer, message::StreamMessage};
+use async_nats::jetstream::{self, ErrorCode, consumer, message::StreamMessage};
 use async_nats::{HeaderMap, jetstream::stream};
 use futures::StreamExt;
 use time::OffsetDateTime;
@@ -34,6 +35,11 @@ use crate::subject::Name;
 pub enum Error {
     #[error("input stream {stream}: {cause}")]
     Api { stream: String, cause: String },
+    #[error(
+        "there is no input stream {stream}: make it, or declare it with its subjects as [streams.{stream}] and run with \
+         --apply"
+    )]
+    Missing { stream: String },
     #[error(
         "input stream {stream} has {retention:?} retention, which lets nobody read without acknowledging: source it \
          into a stream with limits retention, and read that one"
@@ -70,7 +76,12 @@ pub struct InputStream {
 impl InputStream {
     /// Opens the stream called `name`, if it is one that can be read.
     pub async fn open(context: &jetstream::Context, name: &str) -> Result<Self, Error> {
-        let stream = context.get_stream(name).await.map_err(|e| api(name, &e))?;
+        let stream = context.get_stream(name).await.map_err(|error| match error.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                Error::Missing { stream: name.to_owned() }
+            }
+            _ => api(name, &error),
+        })?;
         let retention = stream.cached_info().config.retention;
         if retention != RetentionPolicy::Limits {
             return Err(Error::Retention { stream: name.to_owned(), retention });

@@ -154,7 +154,7 @@ impl Error {
     /// Whether trying again may help.
     fn is_passing(&self) -> bool {
         match self {
-            Self::Api { .. } | Self::Unreadable(_) => true,
+            Self::Api { .. } | Self::Missing { .. } | Self::Unreadable(_) => true,
             Self::Retention { .. }
             | Self::Recreated { .. }
             | Self::EndsBelow { .. }

@@ -57,10 +57,10 @@ impl Language {
     /// What git is to leave alone.
     pub fn ignored(self) -> &'static str {
         match self {
-            Self::Rust => "/target/\n",
-            Self::Js => "/*.wasm\nnode_modules/\n",
-            Self::Python => "/*.wasm\n__pycache__/\n",
-            Self::C => "/*.wasm\n",
+            Self::Rust => "/.pelton/\n/target/\n",
+            Self::Js => "/.pelton/\n/*.wasm\nnode_modules/\n",
+            Self::Python => "/.pelton/\n/*.wasm\n__pycache__/\n",
+            Self::C => "/.pelton/\n/*.wasm\n",
         }
     }
 }
