@@ -10,13 +10,13 @@ use time::OffsetDateTime;
 
 use super::output::{print, table};
 use super::{Common, who};
-use crate::commit::record::State;
+use crate::commit::record::{Record, State};
 use crate::control;
 use crate::control::swap::{Answer, Wish};
 use crate::lane::version::Outcome;
 use crate::query::ModuleState;
 use crate::route::Filter;
-use crate::subject::Name;
+use crate::subject::{Name, Subjects};
 
 #[derive(clap::Subcommand)]
 pub enum Verb {
@@ -78,7 +78,7 @@ impl Verb {
         match self {
             Self::Ls { common } => {
                 let reading = common.read().await?;
-                print(reading.output, &reading.query.modules().await?, |modules| list(modules))
+                print(reading.output, &reading.query.modules().await?, |modules| list(modules, &reading.subjects))
             }
             Self::Pause { name, common } => set(&name, true, &common).await,
             Self::Resume { name, common } => set(&name, false, &common).await,
@@ -146,7 +146,7 @@ fn swapped(name: &Name, answer: &Answer, is_other: bool) -> String {
     }
 }
 
-fn list(modules: &[ModuleState]) -> String {
+fn list(modules: &[ModuleState], subjects: &Subjects) -> String {
     let rows = modules.iter().map(|module| {
         let record = &module.record;
         let lanes = record.lanes.to_string();
@@ -155,11 +155,21 @@ fn list(modules: &[ModuleState]) -> String {
             state(&record.state),
             lanes,
             lag(module),
-            record.stream.clone(),
+            input(record, subjects),
             digest(&record.plugin),
         ]
     });
     table(["MODULE", "STATE", "LANES", "LAG", "INPUT", "PLUGIN"], rows)
+}
+
+/// What a module takes: a stream, or events of the app.
+fn input(record: &Record, subjects: &Subjects) -> String {
+    if record.stream != subjects.stream() {
+        return record.stream.clone();
+    }
+    // `pelton.<app>.events.<category>.…`
+    let categories: Vec<&str> = record.filters.iter().filter_map(|filter| filter.as_str().split('.').nth(3)).collect();
+    format!("events {}", categories.join(", "))
 }
 
 fn show(module: &ModuleState) -> String {

@@ -2,7 +2,7 @@
 //! component if it is a core module.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -76,7 +76,11 @@ impl PluginFile {
 fn bytes_of(path: &Path) -> Result<Vec<u8>, LoadError> {
     let unreadable = |cause| LoadError::Unreadable { path: path.to_owned(), cause };
     let no_file = |cause: String| LoadError::NoFile { path: path.to_owned(), cause };
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+    let about = std::fs::metadata(path).map_err(|cause| match cause.kind() {
+        ErrorKind::NotFound => no_file("there is no such file; is it built?".to_owned()),
+        _ => unreadable(cause),
+    })?;
+    if !about.is_file() {
         return Err(no_file("is no regular file".to_owned()));
     }
     let mut bytes = Vec::new();

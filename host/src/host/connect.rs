@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, jetstream};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::Error;
 use crate::config::{Auth, Nats, Tls};
@@ -103,6 +103,8 @@ fn log(connection: &str, event: &Event) {
     match event {
         Event::Connected => info!(connection, "connected"),
         Event::Disconnected => warn!(connection, "disconnected; trying to connect again"),
+        // This program closes it.
+        Event::Closed => debug!(connection, "closed"),
         other => warn!(connection, event = %other, "connection"),
     }
 }
