@@ -159,3 +159,68 @@ async fn gather(queue: &mut mpsc::Receiver<Vec<Span>>, last: &CancellationToken)
     }
     Some(batch)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::traces::context::TraceParent;
+    use crate::traces::span::Kind;
+
+    fn span() -> Span {
+        let said = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let TraceParent { trace, span, flags } = said.parse().unwrap();
+        Span {
+            trace,
+            id: span,
+            parent: None,
+            is_parent_remote: false,
+            flags,
+            state: String::new(),
+            name: "call".to_owned(),
+            kind: Kind::Internal,
+            began: SystemTime::UNIX_EPOCH,
+            ended: SystemTime::UNIX_EPOCH,
+            attributes: Vec::new(),
+            failed: None,
+        }
+    }
+
+    fn queue(room: usize) -> (Spans, mpsc::Receiver<Vec<Span>>) {
+        let (queue, received) = mpsc::channel(room);
+        (Spans { queue, counts: metrics::Spans::registered(&mut Registry::default()) }, received)
+    }
+
+    #[test]
+    fn spans_that_find_no_room_are_dropped_and_counted() {
+        let (spans, received) = queue(2);
+        for _ in 0..5 {
+            spans.send(vec![span(); 3]);
+        }
+        assert_eq!((spans.counts.dropped.get(), received.len()), (9, 2));
+        drop(received);
+        spans.send(vec![span()]);
+        assert_eq!(spans.counts.dropped.get(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_what_came_within_a_second_or_as_much_as_goes() {
+        let (spans, mut received) = queue(QUEUE);
+        let last = CancellationToken::new();
+        (0..3).for_each(|_| spans.send(vec![span(); 200]));
+        assert_eq!(gather(&mut received, &last).await.map(|batch| batch.len()), Some(600));
+        (0..2).for_each(|_| spans.send(vec![span(); 2]));
+        let began = tokio::time::Instant::now();
+        assert_eq!(gather(&mut received, &last).await.map(|batch| batch.len()), Some(4));
+        assert_eq!(began.elapsed(), LINGER);
+        last.cancel();
+        spans.send(vec![span()]);
+        assert_eq!(gather(&mut received, &last).await.map(|batch| batch.len()), Some(1));
+        assert_eq!(began.elapsed(), LINGER, "at the end nothing is waited for");
+        drop(spans);
+        assert!(gather(&mut received, &last).await.is_none());
+    }
+}
