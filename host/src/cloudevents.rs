@@ -14,6 +14,7 @@ use serde_json::{Map, Value, value::RawValue};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use crate::event::{Event, Message, rfc3339};
+use crate::traces::context::{TRACEPARENT, TRACESTATE};
 
 /// Attributes that have a field of their own in [`Event`].
 const FIELDS: [&str; 9] =
@@ -22,8 +23,9 @@ const FIELDS: [&str; 9] =
 const CORRELATION: &str = "correlationid";
 /// The extension that holds the id of the event that caused this one.
 const CAUSATION: &str = "causationid";
-/// The attributes of W3C trace context. They travel as plain headers of those names, which tracing tools read.
-const TRACE: [&str; 2] = ["traceparent", "tracestate"];
+/// The attributes of W3C trace context. They travel as attributes, as CloudEvents has it, and as plain headers of those
+/// names, which tracing tools read.
+const TRACE: [&str; 2] = [TRACEPARENT, TRACESTATE];
 /// What the specification has percent-encoded in a header, besides all that is not ASCII.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 const CONTENT_TYPE: &str = "content-type";
@@ -217,7 +219,7 @@ pub fn encode(event: &Event) -> Vec<(String, String)> {
     if let Some(causation) = &event.causation {
         push(CAUSATION, causation);
     }
-    for (name, value) in event.attributes.iter().filter(|(name, _)| !TRACE.contains(&name.as_str())) {
+    for (name, value) in &event.attributes {
         push(name, value);
     }
     for (name, value) in event.attributes.iter().filter(|(name, _)| TRACE.contains(&name.as_str())) {
@@ -268,11 +270,6 @@ pub fn structured(event: &Event, more: &[(&str, String)]) -> String {
         json.push('}');
     }
     json
-}
-
-/// The trace context of `event`, for events that it causes.
-pub fn trace_context(event: &Event) -> impl Iterator<Item = (String, String)> + '_ {
-    event.attributes.iter().filter(|(name, _)| TRACE.contains(&name.as_str())).cloned()
 }
 
 /// Whether a guest may set the extension `name`: lower-case letters and digits, as the specification has it, and none

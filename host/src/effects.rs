@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::cloudevents;
 use crate::event::{Event, Sequence};
 use crate::subject::{Generation, Name, Subjects};
+use crate::traces::{Context, Ratio};
 
 /// What a guest returned for one input.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -228,6 +229,8 @@ pub struct Origin {
     pub created: String,
     /// The generation of the module's views.
     pub generation: Generation,
+    /// What part of the traces is sampled that no producer began, as what is emitted says of them.
+    pub ratio: Ratio,
 }
 
 impl Origin {
@@ -291,8 +294,9 @@ pub fn check(
     }
     let mut checked = Checked::default();
     let mut bytes = 0;
+    let traced = if effects.events.is_empty() { Vec::new() } else { trace(event, origin, sequence) };
     for (index, emitted) in effects.events.into_iter().enumerate() {
-        let message = event_message(emitted, origin, grants, (event, key, sequence), index)?;
+        let message = event_message(emitted, origin, grants, (event, key, sequence), (index, &traced))?;
         bounds.check(&message)?;
         bytes += message.size();
         checked.events.push(message);
@@ -312,12 +316,17 @@ pub fn check(
     Ok(checked)
 }
 
+/// The trace context of what `event` causes: whether or not anything is exported, so that a run writes what another does.
+fn trace(event: &Event, origin: &Origin, sequence: Sequence) -> Vec<(String, String)> {
+    Context::of(event, origin, sequence).attributes(event)
+}
+
 fn event_message(
     emitted: Emitted,
     origin: &Origin,
     grants: &Grants,
     (event, key, sequence): (&Event, &str, Sequence),
-    index: usize,
+    (index, traced): (usize, &[(String, String)]),
 ) -> Result<Outgoing, Violation> {
     let granted = grants.emits.get_key_value(emitted.category.as_str());
     let (category, kept) = granted.ok_or(Violation::Category(emitted.category))?;
@@ -335,7 +344,7 @@ fn event_message(
         return Err(Violation::Attribute(name.clone()));
     }
     let mut attributes = emitted.attributes;
-    attributes.extend(cloudevents::trace_context(event));
+    attributes.extend_from_slice(traced);
     let caused = Event {
         id: origin.event_id(sequence, index).to_string(),
         source: format!("pelton/{}/{}", origin.app, origin.module),

@@ -26,11 +26,12 @@ use crate::commit::ledger::Ledger;
 use crate::commit::read::Reader;
 use crate::commit::task::Task as CommitTask;
 use crate::commit::witness::Witness;
-use crate::config::Config;
+use crate::config::{Config, Traces};
 use crate::effects::Bounds;
 use crate::http::Server;
 use crate::status::Status;
 use crate::subject::{Name, Subjects};
+use crate::traces::export::{Exporter, Spans};
 
 /// Requests that wait for the committer.
 const REQUESTS: usize = 1_024;
@@ -54,7 +55,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
 
     let (requests, received) = mpsc::channel(REQUESTS);
     let committer = Committer::new(app.subjects.clone(), bounds);
+    let (spans, exporter) = exporter(&app)?;
     let commit = CommitTask::new(committer, app.publisher.clone(), app.reader.clone(), app.status.clone());
+    let commit = commit.telling(spans);
     let committing = tokio::spawn(commit.run(received));
     let beside = Beside::start(server, &config, &connections, &app.status, shutdown.child_token()).await?;
 
@@ -73,6 +76,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
         if let Err(panic) = committing.await {
             error!(%panic, "the committer failed; what it had not committed will be redone");
         }
+        // The committer, which ended, was the last to tell anything.
+        if let Some(exporter) = exporter {
+            exporter.finish().await;
+        }
         beside.finish().await;
         connections.close().await;
         ended
@@ -84,6 +91,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
             Ok(())
         }
     }
+}
+
+/// Starts to export traces, if the config says where to.
+fn exporter(app: &App) -> Result<(Option<Spans>, Option<Exporter>), Error> {
+    let Some(export) = &app.traces.export else { return Ok((None, None)) };
+    let (spans, exporter) = Exporter::start(export, &app.status.metrics().spans).map_err(Error::Traces)?;
+    Ok((Some(spans), Some(exporter)))
 }
 
 /// Ends when what was in hand at `shutdown` had its time to be committed.
@@ -101,4 +115,5 @@ pub struct App {
     publisher: Publisher,
     ledger: Ledger,
     status: Status,
+    traces: Traces,
 }

@@ -3,6 +3,7 @@
 mod commits;
 mod counts;
 mod share;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use prometheus_client::registry::{Metric, Registry};
 pub use self::commits::Commits;
 pub use self::counts::Counts;
 pub use self::share::Share;
+pub use self::spans::Spans;
 use crate::commit::Tally;
 use crate::policy::CauseKind;
 use crate::subject::Name;
@@ -39,6 +41,8 @@ pub struct Metrics {
     modules: BTreeMap<Name, Arc<Module>>,
     /// What the committer does.
     pub commits: Commits,
+    /// What the export of traces does.
+    pub spans: Spans,
     /// Reconnects of the connection that reads.
     pub read_reconnects: Counter,
     /// Reconnects of the connection that commits.
@@ -109,7 +113,7 @@ impl Metrics {
         let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version of this host", version);
         let families = Families::registered(&mut registry);
-        let commits = Commits::registered(&mut registry);
+        let (commits, spans) = (Commits::registered(&mut registry), Spans::registered(&mut registry));
         let reconnects = family::<Family<Labels, Counter>>(
             &mut registry,
             "reconnects",
@@ -119,6 +123,7 @@ impl Metrics {
         Self {
             modules: modules.into_iter().map(|name| (name.clone(), Arc::new(families.module(name)))).collect(),
             commits,
+            spans,
             read_reconnects: reconnects("read"),
             commit_reconnects: reconnects("commit"),
             registry,

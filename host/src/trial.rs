@@ -17,6 +17,7 @@ use crate::policy::{Cause, Failed, Failure, cause_of};
 use crate::query::{self, Query};
 use crate::source::{self, Decoded, InputStream, Routing};
 use crate::subject::decode;
+use crate::traces::Ratio;
 
 /// Bytes of views that are kept while one input runs.
 const VIEWS: usize = 32 << 20;
@@ -91,11 +92,11 @@ pub struct Writes {
     pub value: Value,
 }
 
-/// Tries the plugin at `plugin`, or the module's own, on the input of a dead letter.
+/// Tries the plugin at `plugin`, or the module's own, on the input of a dead letter. `ratio` is the app's.
 pub async fn of_letter(
     query: &Query,
     context: jetstream::Context,
-    module: &Module,
+    (module, ratio): (&Module, Ratio),
     plugin: Option<PathBuf>,
     letter: DeadLetter,
 ) -> Result<Trial, Error> {
@@ -114,6 +115,7 @@ pub async fn of_letter(
         stream: stream.name().to_owned(),
         created: stream.created(),
         generation,
+        ratio,
     });
     let views = Views::new(origin.clone(), Arc::new(module.grants.clone()), query.fetch(), false, VIEWS);
     let (module, path) = (module.clone(), plugin.unwrap_or_else(|| module.plugin.clone()));

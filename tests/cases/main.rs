@@ -53,5 +53,6 @@ mod stopping;
 mod streams;
 mod swap;
 mod tap;
+mod traces;
 mod two_hosts;
 mod views_http;

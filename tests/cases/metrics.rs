@@ -11,7 +11,7 @@ use crate::probe;
 const REFERENCE: &str = include_str!("../../docs/reference.md");
 
 /// The samples that a host shows, by name and labels.
-async fn samples(host: &Host) -> Result<BTreeMap<String, f64>> {
+pub async fn samples(host: &Host) -> Result<BTreeMap<String, f64>> {
     let answer = host.http().await?.get("/metrics").await?;
     assert!(answer.header("content-type").starts_with("application/openmetrics-text; version=1.0.0"), "{answer:?}");
     assert!(answer.text().ends_with("# EOF\n"));
@@ -25,7 +25,7 @@ async fn samples(host: &Host) -> Result<BTreeMap<String, f64>> {
 }
 
 /// Waits until the sample of that name and labels is `expected`.
-async fn reads(host: &Host, sample: &str, expected: f64) -> Result<()> {
+pub async fn reads(host: &Host, sample: &str, expected: f64) -> Result<()> {
     let found =
         eventually(sample, SOON, async || Ok((samples(host).await?.get(sample) == Some(&expected)).then_some(())));
     found.await.with_context(|| format!("it is not {expected}"))

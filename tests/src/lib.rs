@@ -4,6 +4,7 @@
 
 mod app;
 pub mod browser;
+pub mod collector;
 mod host;
 mod http;
 mod locate;

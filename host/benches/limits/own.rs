@@ -12,6 +12,7 @@ use pelton::event::{Event, Sequence};
 use pelton::guest::{Call, Engine, Instance, Plugin, Rate, Setting};
 use pelton::lane::views::Views;
 use pelton::subject::{Generation, Name, Subjects};
+use pelton::traces::Ratio;
 
 use super::{ORDERS, Work};
 
@@ -130,6 +131,7 @@ fn origin() -> Result<Origin> {
         stream: Input::new().stream.to_owned(),
         created: "2026-01-01T00:00:00Z".to_owned(),
         generation: Generation::default(),
+        ratio: Ratio::default(),
     })
 }
 

@@ -7,6 +7,7 @@ use pelton::cloudevents;
 use pelton::effects::{Origin, Outgoing};
 use pelton::event::{Event, Sequence};
 use pelton::subject::{Generation, encode};
+use pelton::traces::Context;
 
 use crate::gather::Gathered;
 
@@ -60,7 +61,7 @@ impl<'a> Effects<'a> {
             content_type: content_type.to_owned(),
             correlation: event.correlation.clone(),
             causation: Some(event.id.clone()),
-            attributes: cloudevents::trace_context(event).collect(),
+            attributes: Context::of(event, origin, *sequence).attributes(event),
             data,
         };
         let headers = cloudevents::encode(&caused).into_iter().map(|(name, value)| (Cow::Owned(name), value));

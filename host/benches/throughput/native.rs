@@ -14,6 +14,7 @@ use pelton::effects::{Origin, Outgoing};
 use pelton::event::{Mark, Message, Sequence};
 use pelton::source::{InputStream, reader};
 use pelton::subject::{Generation, Name, Subjects};
+use pelton::traces::Ratio;
 use pelton_tests::Server;
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
@@ -80,7 +81,15 @@ impl Pipeline {
             let subject = subjects.checkpoint(&name, Generation::default(), 0).into();
             let (subjects, stream, created) = (subjects.clone(), stream.clone(), created.clone());
             let generation = Generation::default();
-            let origin = Origin { subjects, app: app.clone(), module: name, stream, created, generation };
+            let origin = Origin {
+                subjects,
+                app: app.clone(),
+                module: name,
+                stream,
+                created,
+                generation,
+                ratio: Ratio::default(),
+            };
             Ok(Running { module, origin, checkpoint, subject, guard: NEVER_WRITTEN })
         };
         let modules = load.modules.iter().map(running).collect::<Result<_>>()?;

@@ -16,6 +16,7 @@ use crate::guest::{Call, Plugin, Rate, Setting};
 use crate::lane::views::{Fetch, Views};
 use crate::policy::{Failed, Failure, cause_of};
 use crate::subject::{BadName, Generation, Name, Subjects};
+use crate::traces::Ratio;
 
 /// Bytes of views that are kept while one input runs.
 const VIEWS: usize = 32 << 20;
@@ -192,6 +193,7 @@ fn origin(app: Name, module: Name) -> Arc<Origin> {
         stream: defaults::STREAM.to_owned(),
         created: defaults::TIME.to_owned(),
         generation: Generation::default(),
+        ratio: Ratio::default(),
     })
 }
 

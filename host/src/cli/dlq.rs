@@ -232,7 +232,7 @@ async fn retry(one: One, plugin: Option<PathBuf>, common: &Common) -> anyhow::Re
     let reading = common.read().await?;
     let letter = letter(&reading, &one).await?;
     let context = reading.connections.jetstream();
-    let tried = trial::of_letter(&reading.query, context, module, plugin, letter).await?;
+    let tried = trial::of_letter(&reading.query, context, (module, config.traces.ratio), plugin, letter).await?;
     print(reading.output, &tried, would)?;
     match tried.outcome {
         trial::Outcome::Effects { .. } => Ok(()),

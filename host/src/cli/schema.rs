@@ -57,6 +57,7 @@ mod tests {
             ("/$defs/stream", "app = \"a\"\nstream = { x = 1 }".to_owned()),
             ("/$defs/input-stream", "app = \"a\"\n[streams.S]\nx = 1".to_owned()),
             ("/$defs/http", "app = \"a\"\nhttp = { x = 1 }".to_owned()),
+            ("/$defs/traces", "app = \"a\"\ntraces = { x = 1 }".to_owned()),
             ("/$defs/http/properties/tls", "app = \"a\"\nhttp = { tls = { x = 1 } }".to_owned()),
             ("/$defs/module", in_module("x = 1")),
             ("/$defs/input", "app = \"a\"\n[modules.m]\nplugin = \"p\"\ninput = { x = 1 }".to_owned()),

@@ -14,6 +14,7 @@ use crate::commit::{Covers, Done, LaneId, Revision, Tally};
 use crate::effects::{Bounds, Outgoing};
 use crate::event::Sequence;
 use crate::subject::{Generation, Subjects};
+use crate::traces::span::Processed;
 
 use self::build::Room;
 pub use self::build::{checkpoint_message, replacing};
@@ -122,6 +123,8 @@ pub struct Committer {
     flight: Flight,
     /// What was committed since somebody asked.
     tallies: Vec<(LaneId, Tally)>,
+    /// What is to be told of the sampled inputs among it.
+    spans: Vec<Box<Processed>>,
 }
 
 /// How often a batch is sent unchanged without a clear answer, before it is taken to be too large.
@@ -134,7 +137,7 @@ impl Committer {
     /// A committer without lanes.
     pub fn new(subjects: Subjects, bounds: Bounds) -> Self {
         let (lanes, turn, apart) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Self { subjects, bounds, lanes, turn, apart, flight: Flight::Idle, tallies: Vec::new() }
+        Self { subjects, bounds, lanes, turn, apart, flight: Flight::Idle, tallies: Vec::new(), spans: Vec::new() }
     }
 
     /// Takes a lane in, whose checkpoint of that generation this host owns.
@@ -223,6 +226,11 @@ impl Committer {
         std::mem::take(&mut self.tallies)
     }
 
+    /// What is to be told of the sampled inputs that were committed since this was asked last.
+    pub fn spans(&mut self) -> Vec<Box<Processed>> {
+        std::mem::take(&mut self.spans)
+    }
+
     /// Takes the checkpoint that [`Action::Check`] asked for; none if the stream has none.
     pub fn checked(&mut self, stored: Option<Stored<Checkpoint>>) -> Vec<Action> {
         let (mut batch, guard_rejected) = match std::mem::take(&mut self.flight) {
@@ -270,7 +278,10 @@ impl Committer {
             }
             let Some(lane) = self.lanes.get_mut(&part.lane) else { continue };
             let mut tally = Tally::default();
-            lane.steps.drain(..part.steps.min(lane.steps.len())).for_each(|step| tally.add(&step));
+            for step in lane.steps.drain(..part.steps.min(lane.steps.len())) {
+                tally.add(&step);
+                self.spans.extend(step.spans);
+            }
             self.tallies.push((part.lane.clone(), tally));
             lane.guard = at(part.checkpoint_at);
             lane.checkpoint = part.checkpoint;

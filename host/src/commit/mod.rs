@@ -24,6 +24,7 @@ use crate::effects::{CheckedWrite, Outgoing};
 use crate::event::{Delivery, Mark, Sequence};
 use crate::policy::CauseKind;
 use crate::subject::Name;
+use crate::traces::span::Processed;
 
 /// One lane of one module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,12 +54,14 @@ pub struct Done {
     pub own: Vec<Outgoing>,
     /// Why the input becomes a dead letter, if it does.
     pub given_up: Option<CauseKind>,
+    /// What is to be told of the input once it is stored, if it is sampled.
+    pub spans: Option<Box<Processed>>,
 }
 
 impl Done {
     /// A step that has no effects.
     pub fn nothing(covers: Covers) -> Self {
-        Self { covers, events: Vec::new(), writes: Vec::new(), own: Vec::new(), given_up: None }
+        Self { covers, events: Vec::new(), writes: Vec::new(), own: Vec::new(), given_up: None, spans: None }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The committer's shell: waits for steps and answers, lets [`Committer`] decide, acts.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -17,6 +17,8 @@ use crate::failpoint;
 use crate::policy::backoff;
 use crate::status::Status;
 use crate::subject::Generation;
+use crate::traces::export::Spans;
+use crate::traces::span::Commit;
 
 /// What lanes ask of the committer.
 #[derive(Debug)]
@@ -75,12 +77,18 @@ pub struct Task {
     reader: Reader,
     status: Status,
     lanes: HashMap<LaneId, mpsc::UnboundedSender<Notice>>,
+    spans: Option<Spans>,
 }
 
 impl Task {
     /// A task that commits with `publisher`, reads checkpoints back with `reader` and tells `status` how it goes.
     pub fn new(committer: Committer, publisher: Publisher, reader: Reader, status: Status) -> Self {
-        Self { committer, publisher, reader, status, lanes: HashMap::new() }
+        Self { committer, publisher, reader, status, lanes: HashMap::new(), spans: None }
+    }
+
+    /// The same, telling `spans` of sampled inputs.
+    pub fn telling(self, spans: Option<Spans>) -> Self {
+        Self { spans, ..self }
     }
 
     /// Commits until all senders of `requests` are gone and everything handed in is settled.
@@ -114,7 +122,8 @@ impl Task {
     async fn commit_one(&mut self) -> bool {
         let Some(messages) = self.committer.next_batch() else { return false };
         failpoint::reach("committer", "batch");
-        let mut outcome = publish(&self.publisher, &self.status, messages).await;
+        let began = SystemTime::now();
+        let (mut outcome, mut size) = publish(&self.publisher, &self.status, messages).await;
         let mut resent = 0;
         loop {
             match &outcome {
@@ -141,10 +150,20 @@ impl Task {
             for (lane, tally) in self.committer.tallies() {
                 self.status.committed(&lane.module, &tally);
             }
+            self.tell_spans(began, size, resent + 1);
             match if resend { self.committer.resend() } else { None } {
-                Some(messages) => outcome = publish(&self.publisher, &self.status, messages).await,
+                Some(messages) => (outcome, size) = publish(&self.publisher, &self.status, messages).await,
                 None => return true,
             }
+        }
+    }
+
+    /// Tells of the sampled inputs that a batch of that size stored, which was sent so often.
+    fn tell_spans(&mut self, began: SystemTime, (messages, bytes): (usize, usize), attempts: u32) {
+        let Some(spans) = &self.spans else { return };
+        let commit = Commit { began, ended: SystemTime::now(), messages, bytes, attempts };
+        for processed in self.committer.spans() {
+            spans.send(processed.committed(commit));
         }
     }
 
@@ -184,12 +203,12 @@ impl Task {
     }
 }
 
-/// Publishes a batch, and notes what became of it.
-async fn publish(publisher: &Publisher, status: &Status, messages: &[Outgoing]) -> Outcome {
-    let (size, began) = (messages.iter().map(Outgoing::size).sum(), Instant::now());
+/// Publishes a batch, and notes what became of it; with its messages and bytes.
+async fn publish(publisher: &Publisher, status: &Status, messages: &[Outgoing]) -> (Outcome, (usize, usize)) {
+    let (size, began) = ((messages.len(), messages.iter().map(Outgoing::size).sum()), Instant::now());
     let outcome = publisher.publish(messages).await;
-    status.sent(&outcome, (messages.len(), size), began.elapsed());
-    outcome
+    status.sent(&outcome, size, began.elapsed());
+    (outcome, size)
 }
 
 /// The pause before another try, spread so that hosts do not retry in step.

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::streams::{self, is_stream_name, not_a_name};
 use super::values::{Lanes, Period};
 use super::written::{BreakerTable, DedupeTable, File, Filters, InputTable, ModuleTable, Retention, StreamTable};
-use super::{Config, Input, Module, Stream, nats};
+use super::{Config, Input, Module, Stream, nats, traces};
 use crate::effects::Grants;
 use crate::policy::breaker;
 use crate::route::Filter;
@@ -32,7 +32,7 @@ impl Finding {
 /// What `file`, which stands at `path`, means.
 pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let File { app, nats, stream, http, streams, retention, modules } = file;
+    let File { app, nats, stream, http, traces, streams, retention, modules } = file;
     let mut owners = BTreeMap::new();
     for (name, module) in &modules {
         for view in &module.as_ref().views {
@@ -55,6 +55,7 @@ pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
         stream: stream_of(stream)?,
         streams: streams::meant(streams, &Subjects::new(&app))?,
         http: http.meant(folder)?,
+        traces: traces::meant(traces, folder, app.as_str(), |name| std::env::var(name).ok())?,
         modules: modules.collect::<Result<_, _>>()?,
         app,
     })

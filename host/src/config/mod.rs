@@ -10,6 +10,7 @@ mod nats;
 mod parse;
 mod secret;
 mod streams;
+mod traces;
 mod values;
 mod written;
 
@@ -22,6 +23,7 @@ pub use limits::{LARGEST_MEMORY, LARGEST_STACK, Limits, MOST_INSTANCES, MOST_TAB
 pub use nats::{Auth, Nats, Tls};
 pub use parse::{Error, load, parse};
 pub use secret::Secret;
+pub use traces::{Endpoint, Export, Traces};
 pub use values::{From, Lanes, Period, Size};
 
 use crate::effects::Grants;
@@ -45,6 +47,8 @@ pub struct Config {
     pub streams: Vec<Wanted>,
     /// Where it serves HTTP; none if it does not.
     pub http: Option<Http>,
+    /// What part of traces is sampled, and where their spans go.
+    pub traces: Traces,
     /// The modules, by name.
     pub modules: Vec<Module>,
 }

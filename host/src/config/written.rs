@@ -10,6 +10,7 @@ use super::http::HttpTable;
 use super::limits::LimitsTable;
 use super::nats::NatsTable;
 use super::streams::StreamsTable;
+use super::traces::TracesTable;
 use super::values::{From, Lanes, Period, Setting};
 use crate::policy::OnFailure;
 use crate::route::{Filter, KeyExpr};
@@ -26,6 +27,8 @@ pub struct File {
     pub stream: StreamTable,
     #[serde(default)]
     pub http: HttpTable,
+    #[serde(default)]
+    pub traces: TracesTable,
     #[serde(default)]
     pub streams: BTreeMap<String, Spanned<StreamsTable>>,
     #[serde(default)]

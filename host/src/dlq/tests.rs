@@ -6,6 +6,7 @@ use time::macros::datetime;
 use super::*;
 use crate::event::{Delivery, Message};
 use crate::subject::{Generation, Subjects};
+use crate::traces::Ratio;
 
 const ROOMY: Bounds = Bounds { message: 1 << 20, batch_messages: 1_000, batch_bytes: 8 << 20 };
 
@@ -18,6 +19,7 @@ fn origin() -> Origin {
         stream: "ORDERS".to_owned(),
         created: String::new(),
         generation: Generation::default(),
+        ratio: Ratio::default(),
     }
 }
 

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::Message;
 
+/// The producer's context.
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const KEY: &str = "c 1";
 const SEQUENCE: Sequence = Sequence(7);
 const ROOMY: Bounds = Bounds { message: 1 << 20, batch_messages: 10, batch_bytes: 8 << 20 };
@@ -21,6 +23,7 @@ fn origin() -> Origin {
         stream: "ORDERS".to_owned(),
         created,
         generation: Generation::default(),
+        ratio: Ratio::default(),
     }
 }
 
@@ -30,7 +33,8 @@ fn grants(many_lanes: bool) -> Grants {
 
 /// The input that causes the effects.
 fn cause() -> Event {
-    let traced = ["traceparent", "tenant", "tracestate"].map(|name| (name.to_owned(), format!("of {name}")));
+    let traced = [("traceparent", TRACE), ("tenant", "acme"), ("tracestate", "a=1")];
+    let traced = traced.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Event {
         id: "order-1".to_owned(),
         source: "/shop".to_owned(),
@@ -155,10 +159,29 @@ fn an_emitted_event_says_where_it_comes_from() {
     for (name, value) in &expected {
         assert_eq!(&header(&message, name), value, "{name}");
     }
-    for trace in ["traceparent", "tracestate"] {
-        assert_eq!(header(&message, trace).len(), 1, "{trace}");
+    let own = Context::of(&cause(), &origin(), SEQUENCE).own.to_string();
+    assert!(own.starts_with(&TRACE[..36]) && own != TRACE, "its own span in the producer's trace: {own}");
+    for (trace, value) in [("traceparent", own.as_str()), ("tracestate", "a=1")] {
+        assert_eq!(header(&message, trace), [value]);
+        assert_eq!(header(&message, &format!("ce-{trace}")), [value]);
     }
-    assert_eq!(message.headers.len(), expected.len() + 2, "the input's own attributes stay behind: {message:?}");
+    assert_eq!(message.headers.len(), expected.len() + 4, "the input's own attributes stay behind: {message:?}");
+}
+
+#[test]
+fn an_emitted_event_is_in_a_trace_whatever_the_producer_said() {
+    let emit = |attributes: &[(&str, &str)], ratio: f64| {
+        let given = attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let event = Event { attributes: given.collect(), ..cause() };
+        let origin = Origin { ratio: Ratio::new(ratio).unwrap(), ..origin() };
+        let checked = check(emitting(emitted()), &origin, &grants(true), &ROOMY, (&event, KEY, SEQUENCE)).unwrap();
+        let [message] = checked.events.as_slice() else { panic!("{checked:?}") };
+        (header(message, "traceparent").concat(), header(message, "tracestate").len())
+    };
+    let (none, all) = (emit(&[], 0.0).0, emit(&[], 1.0).0);
+    assert_eq!((&none[..53], &none[53..], &all[53..]), (&all[..53], "00", "01"));
+    let bad = [("traceparent", "00-1-2-01"), ("tracestate", "a=1")];
+    assert_eq!(emit(&bad, 0.0), (none, 0), "what cannot be read is none, and its state means nothing");
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub enum Error {
     Http(#[from] http::Error),
     #[error(transparent)]
     Query(#[from] query::Error),
+    #[error("the traces of [traces]: {0}")]
+    Traces(String),
     #[error("cannot connect to {url}: {cause}")]
     Connect { url: String, cause: String },
     #[error(transparent)]
@@ -42,6 +44,6 @@ pub enum Error {
 impl Error {
     /// Whether it is the config that is to be mended.
     pub fn is_of_config(&self) -> bool {
-        matches!(self, Self::Http(http::Error::Token(_) | http::Error::Tls(_)))
+        matches!(self, Self::Http(http::Error::Token(_) | http::Error::Tls(_)) | Self::Traces(_))
     }
 }

@@ -92,7 +92,8 @@ pub async fn app(config: &Config, connections: &Connections) -> Result<App, Erro
     let publisher = Publisher::new(connections.commit.clone());
     let ledger = Ledger::new(subjects.clone(), reader.clone(), publisher.clone());
     let status = Status::new(&config.modules);
-    Ok(App { name: config.app.clone(), subjects, reader, witness, publisher, ledger, status })
+    let (name, traces) = (config.app.clone(), config.traces.clone());
+    Ok(App { name, subjects, reader, witness, publisher, ledger, status, traces })
 }
 
 /// Loads the plugins of all modules.
@@ -118,6 +119,7 @@ fn job(app: &App, loaded: &Loaded, stream: &InputStream, generation: Generation,
         stream: stream.name().to_owned(),
         created: stream.created(),
         generation,
+        ratio: app.traces.ratio,
     };
     Job {
         versions: versions.subscribe(),
@@ -128,6 +130,7 @@ fn job(app: &App, loaded: &Loaded, stream: &InputStream, generation: Generation,
         keeps_instances: *keeps_instances,
         fresh: module.fresh,
         metrics: app.status.measured(&module.name),
+        traced: app.traces.export.is_some(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs slices of inputs on instances of one plugin, and turns what the guest returns into steps for the committer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
@@ -14,7 +14,9 @@ use crate::effects::{self, Bounds, Grants, Origin};
 use crate::event::{Delivery, Event};
 use crate::guest::{Call, Instance, Plugin, Setting};
 use crate::metrics::{self, Share};
-use crate::policy::{Failed, Failure};
+use crate::policy::{Failed, Failure, cause_of};
+use crate::traces::span;
+use crate::traces::tracer::Tracer;
 
 /// What a lane's runner works with; the same for all lanes of a module.
 #[derive(Clone)]
@@ -36,6 +38,8 @@ pub struct Job {
     pub fresh: bool,
     /// What is measured of the module.
     pub metrics: Arc<metrics::Module>,
+    /// Whether spans of sampled inputs are told.
+    pub traced: bool,
 }
 
 /// Runs the inputs of one lane.
@@ -50,6 +54,8 @@ pub struct Runner {
     idle: Option<Idle>,
     /// View keys that it remembers.
     cached: Share,
+    /// Its lane's sampled inputs, if they are told of.
+    tracer: Option<Arc<Tracer>>,
 }
 
 /// What a runner keeps between inputs.
@@ -84,7 +90,8 @@ impl Runner {
     pub fn new(job: Job, lane: u16, views: Views) -> Self {
         let (plugin, trial) = current(&job.versions.borrow());
         let cached = Share::of(&job.metrics.cached);
-        Self { job, lane, plugin, trial, idle: Some(Idle::Views(views)), cached }
+        let tracer = job.traced.then(|| Arc::new(Tracer::new(job.origin.clone(), lane)));
+        Self { job, lane, plugin, trial, idle: Some(Idle::Views(views)), cached, tracer }
     }
 
     /// Runs the inputs of `slice` in order, up to the first that fails.
@@ -94,14 +101,19 @@ impl Runner {
         }
         let mut steps = Vec::with_capacity(slice.inputs.len());
         let mut failed = None;
+        let tracer = self.tracer.clone().filter(|tracer| !tracer.is_idle());
         for input in &slice.inputs {
+            let tracer = tracer.as_deref().filter(|tracer| tracer.follows(input.sequence()));
             let condemned = slice.condemned.as_ref().filter(|(sequence, _)| *sequence == input.sequence());
             let step = match condemned {
                 Some((_, reason)) => Err(Failure::Refused(reason.clone()).into()),
-                None => self.next(input),
+                None => self.next(input, tracer),
             };
             match step {
-                Ok(step) => steps.push(step),
+                Ok(mut step) => {
+                    step.spans = tracer.and_then(|tracer| tracer.done(input, &step));
+                    steps.push(step);
+                }
                 Err(why) => {
                     failed = Some(why);
                     break;
@@ -127,10 +139,13 @@ impl Runner {
 
     /// Runs one input on the plugin that is to run it. What one makes of it that has lost its place meanwhile, by this
     /// input or another lane's, is no failure of the input: the next one does it.
-    fn next(&mut self, input: &Arc<Delivery>) -> Result<Done, Failed> {
+    fn next(&mut self, input: &Arc<Delivery>, tracer: Option<&Tracer>) -> Result<Done, Failed> {
         loop {
             self.follow();
-            let step = self.one(input);
+            let step = match tracer {
+                Some(tracer) => self.traced(input, tracer),
+                None => self.one(input),
+            };
             if let Some(trial) = &self.trial {
                 trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
             }
@@ -154,6 +169,18 @@ impl Runner {
         self.plugin = next;
         self.idle = self.idle.take().map(|idle| Idle::Views(idle.into_views()));
         true
+    }
+
+    /// Runs one input that is sampled, and notes the call.
+    fn traced(&mut self, input: &Arc<Delivery>, tracer: &Tracer) -> Result<Done, Failed> {
+        let (began, plugin) = (SystemTime::now(), self.plugin.digest.clone());
+        let step = self.one(input);
+        let failed = step.as_ref().err().map(|failed| cause_of(&failed.failure, 1)).map(|why| (why.kind, why.message));
+        // What is no event reaches no plugin.
+        if input.input.is_ok() {
+            tracer.called(input.sequence(), span::Call { began, ended: SystemTime::now(), plugin, failed });
+        }
+        step
     }
 
     /// Runs one input, on the instance of the one before if that may serve more.
@@ -211,12 +238,18 @@ impl Runner {
             writes,
             own: Vec::new(),
             given_up: None,
+            spans: None,
         })
     }
 
     /// Whether a line with `text` is within what the module may log: a guest that fails without end fills no disk.
     pub fn may_log(&self, text: &str) -> bool {
         self.job.setting.log_rate.admits(&self.job.setting.module, text.len())
+    }
+
+    /// Its lane's sampled inputs, if they are told of.
+    pub fn tracer(&self) -> Option<Arc<Tracer>> {
+        self.tracer.clone()
     }
 
     /// What is measured of the module.
@@ -228,8 +261,9 @@ impl Runner {
     pub fn dead_letter(&self, given_up: GivenUp) -> Done {
         let by = By { origin: &self.job.origin, lane: self.lane, plugin: &self.plugin.digest };
         let (input, kind) = (given_up.input.clone(), given_up.cause.kind);
+        let spans = self.tracer.as_ref().and_then(|tracer| tracer.given_up(&given_up));
         let letter = dlq::message(by, given_up, &self.job.bounds);
-        Done { own: vec![letter], given_up: Some(kind), ..Done::nothing(Covers::Input(input)) }
+        Done { own: vec![letter], given_up: Some(kind), spans, ..Done::nothing(Covers::Input(input)) }
     }
 }
 

@@ -63,7 +63,7 @@ impl Task {
     /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and handed to the committer.
     pub async fn run(self, shutdown: CancellationToken) -> End {
         let Self { id, mut lane, mut dedupe, runner, breaker, mut inputs, mut orders, mut notices, committer } = self;
-        let metrics = runner.metrics().clone();
+        let (metrics, tracer) = (runner.metrics().clone(), runner.tracer());
         let mut waiting = Share::of(&metrics.waiting);
         let mut replays = Replays::default();
         let mut idle = Some(runner);
@@ -81,7 +81,10 @@ impl Task {
                 let replay = replays.next(lane.has_inputs());
                 let is_replay = replay.is_some();
                 let step = match replay {
-                    Some(input) => Step::Run(lane.again(input)),
+                    Some(input) => {
+                        tracer.iter().for_each(|tracer| tracer.replays(&input));
+                        Step::Run(lane.again(input))
+                    }
                     None => lane.step(now, || lock(&breaker).permit(now)),
                 };
                 match step {
@@ -107,6 +110,7 @@ impl Task {
                 notice = notices.recv() => match notice {
                     Some(Notice::Committed { covered, replays: done }) => {
                         lane.committed(covered);
+                        tracer.iter().for_each(|tracer| tracer.committed(covered));
                         replays.committed(done);
                     }
                     Some(Notice::Reset { incarnation, covered, condemned }) => {
@@ -125,6 +129,7 @@ impl Task {
                         working = None;
                         let mut halted = None;
                         if is_replay {
+                            tracer.iter().for_each(|tracer| tracer.replayed());
                             steps = replays.ran(steps.pop(), ran.failed.as_ref()).into_iter().collect();
                         } else {
                             (steps, halted) = keep(&id, &mut lane, &runner, &breaker, steps, &ran);
@@ -141,7 +146,9 @@ impl Task {
                     let ended = received.is_none();
                     let mut next = received;
                     while let Some(input) = next {
-                        lane.offer(without_repeats(&mut dedupe, input));
+                        let input = without_repeats(&mut dedupe, input);
+                        tracer.iter().for_each(|tracer| tracer.taken(&input));
+                        lane.offer(input);
                         next = if lane.is_hungry() { inputs.try_recv() } else { None };
                     }
                     if ended {

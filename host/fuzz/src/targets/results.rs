@@ -11,6 +11,7 @@ use pelton::effects::{
 use pelton::event::{Event, Message, Sequence};
 use pelton::route::lane_of;
 use pelton::subject::{Generation, Name, Subjects, decode as key_of};
+use pelton::traces::Ratio;
 
 use super::message::{STREAM, message, received};
 use super::source::Source;
@@ -95,6 +96,7 @@ fn case(source: &mut Source<'_>) -> Option<Case> {
         stream: STREAM.to_owned(),
         created,
         generation: Generation::default(),
+        ratio: Ratio::default(),
     };
     let (grants, bounds) = (grants(source), bounds(source));
     let key = Some(source.text(&KEYS)).filter(|key| !key.is_empty())?;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::Sequence;
 use crate::subject::{Generation, Name, Subjects};
+use crate::traces::Ratio;
 
 const HALF: usize = 16 << 20;
 const VIEW: &str = "totals";
@@ -27,7 +28,8 @@ struct Rig {
 fn origin() -> Arc<Origin> {
     let app: Name = "shop".parse().unwrap();
     let (subjects, module, generation) = (Subjects::new(&app), "m".parse().unwrap(), Generation::default());
-    Arc::new(Origin { subjects, app, module, stream: "IN".to_owned(), created: String::new(), generation })
+    let (stream, created, ratio) = ("IN".to_owned(), String::new(), Ratio::default());
+    Arc::new(Origin { subjects, app, module, stream, created, generation, ratio })
 }
 
 impl Rig {

@@ -19,6 +19,7 @@ use crate::lane::views::{Fetch, Views};
 use crate::lane::{Input, Lane as Spine, Ran, Slice, Step, Verdict};
 use crate::policy::breaker::Permit;
 use crate::policy::{Failure, OnFailure, Rules};
+use crate::traces::Ratio;
 
 const LANES: u16 = 4;
 const INPUTS: u64 = 30;
@@ -60,8 +61,8 @@ fn subjects() -> Subjects {
 
 fn origin() -> Arc<Origin> {
     let (app, module, generation) = ("shop".parse().unwrap(), id(0).module, Generation::default());
-    let (stream, created) = ("IN".to_owned(), String::new());
-    Arc::new(Origin { subjects: subjects(), app, module, stream, created, generation })
+    let (stream, created, ratio) = ("IN".to_owned(), String::new(), Ratio::default());
+    Arc::new(Origin { subjects: subjects(), app, module, stream, created, generation, ratio })
 }
 
 fn view_key(lane: u16, key: &str) -> Arc<str> {
