@@ -38,4 +38,5 @@ pub mod status;
 pub mod subject;
 pub mod tap;
 pub mod telemetry;
+pub mod top;
 pub mod trial;

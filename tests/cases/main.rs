@@ -52,5 +52,6 @@ mod stopping;
 mod streams;
 mod swap;
 mod tap;
+mod top;
 mod two_hosts;
 mod views_http;
