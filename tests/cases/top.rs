@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, SOON, eventually, logged};
+use pelton_tests::{App, Pty, SOON, eventually, logged};
 use serde_json::{Value, json};
 
 use crate::probe;
@@ -55,8 +55,15 @@ async fn rates_states_and_failures_are_those_of_the_host_that_runs() -> Result<(
     }
     assert!(positive(&top["app"]["commit_seconds"]["p99"]), "{top:#}");
 
-    app.publish("in.a", r#"[{"reject":"never"}]"#).await?;
+    let rejected = app.publish("in.a", r#"[{"reject":"never"}]"#).await?;
     logged(&host, &["module halts", "probe"]).await?;
+    app.covered("probe", 1, rejected - 1).await?;
+    // What is covered is counted with the outcome of the batch, which may still be on its way to the status.
+    eventually("the host to have counted it", SOON, async || {
+        let top = app.pelton_json(&["top", "--every", "10ms"])?;
+        Ok((module(&top, "probe")["inputs"] == rejected - 1).then_some(()))
+    })
+    .await?;
     let top = parsed(&under_load(&app, &["-o", "json", "--every", "200ms"]).await?)?;
     let (halted, runs) = (module(&top, "probe"), module(&top, "fold"));
     assert_eq!((&halted["state"], &halted["inputs_per_second"]), (&"halted".into(), &json!(0.0)), "{top:#}");
@@ -78,8 +85,10 @@ async fn each_host_answers_and_without_any_the_records_do() -> Result<()> {
     app.pelton_json(&["module", "pause", "fold"])?;
     logged(&first, &["module is paused", "fold"]).await?;
 
-    // The first host loses the one module, and waits to go on with the other.
+    // The first host loses the one module with its next commit, and waits to go on with the other.
     let mut second = app.host_called("second")?;
+    logged(&second, &["running"]).await?;
+    app.publish("in.a", EMIT).await?;
     logged(&first, &["lane was taken over by another host"]).await?;
     let top = eventually("both to answer, and the second to run the module", SOON, async || {
         let top = app.pelton_json(&["top", "--every", "10ms"])?;
@@ -100,7 +109,7 @@ async fn each_host_answers_and_without_any_the_records_do() -> Result<()> {
     assert_eq!((&top["app"]["hosts"], &top["app"]["commits_per_second"]), (&json!([]), &Value::Null), "{top:#}");
     let state = |name: &str| (module(&top, name)["state"].clone(), module(&top, name)["lag"].clone());
     assert_eq!(state("probe"), ("not-running".into(), 1.into()), "{top:#}");
-    assert_eq!(state("fold"), ("paused".into(), 1.into()), "{top:#}");
+    assert_eq!(state("fold"), ("paused".into(), 2.into()), "{top:#}");
     assert_eq!(state("new"), ("not-running".into(), Value::Null), "{top:#}");
     assert_eq!(module(&top, "new")["reason"], "it never ran");
     Ok(())
@@ -126,5 +135,41 @@ async fn one_frame_is_text_and_a_screen_needs_a_terminal() -> Result<()> {
     assert!(row.contains("running") && row.contains("closed"), "{text}");
     assert!(text.starts_with(" demo ") && text.contains("hosts ") && text.contains("P99"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_terminal_is_given_back_as_it_was_after_a_key_a_signal_and_a_panic() -> Result<()> {
+    const TAKEN: &str = "\u{1b}[?1049h";
+    const GIVEN_BACK: &str = "\u{1b}[?1049l";
+    const CURSOR: &str = "\u{1b}[?25h";
+    let app = App::with_input(&probe::module("")).await?;
+    let _host = app.host()?;
+    app.covered("probe", 1, app.publish("in.a", "[]").await?).await?;
+    for (end, code) in [("q", 0), ("\u{3}", 0), ("SIGTERM", 0), ("panic", 101)] {
+        let mut top = app.verb(&["top", "--every", "50ms"])?;
+        top.env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        if end == "panic" {
+            top.env("PELTON_FAIL", "top/frame=20");
+        }
+        let mut pty = Pty::spawn(top)?;
+        pty.shows(TAKEN).await?;
+        match end {
+            "panic" => pty.shows("PELTON_FAIL asks for it").await?,
+            _ => pty.shows("probe").await?,
+        }
+        match end {
+            "SIGTERM" => pty.terminate()?,
+            "panic" => {}
+            key => pty.press(key)?,
+        }
+        assert_eq!(pty.wait().await?.code(), Some(code), "{end}");
+        pty.shows(GIVEN_BACK).await?;
+        pty.shows(CURSOR).await?;
+        assert!(pty.is_as_before()?, "{end}");
+        let told = pty.shown();
+        let behind = told.split_once(GIVEN_BACK).map(|(_, behind)| behind).unwrap_or_default();
+        assert_eq!(behind.contains("PELTON_FAIL asks for it"), end == "panic", "{end}: {told:?}");
+    }
     Ok(())
 }

@@ -59,7 +59,7 @@ const HELP: &str = " j k arrows   move, or scroll details
 impl View<'_> {
     /// Draws it.
     pub fn draw(&self, area: Rect, buffer: &mut Buffer) {
-        if area.width < LEAST.0 || area.height < LEAST.1 {
+        if self.every.is_some() && (area.width < LEAST.0 || area.height < LEAST.1) {
             let (width, height) = LEAST;
             let [wide, high] = ["the window is too small:".to_owned(), format!("{width} x {height} at least")];
             return Paragraph::new(vec![Line::from(wide), Line::from(high)]).render(area, buffer);

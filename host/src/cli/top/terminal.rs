@@ -12,6 +12,7 @@ use ratatui::{DefaultTerminal, Frame};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Update, Watch};
+use crate::failpoint;
 use crate::query::ModuleState;
 use crate::subject::Name;
 use crate::top::draw::View;
@@ -31,6 +32,7 @@ pub async fn show(app: &Name, mut watch: Watch, every: Duration) -> anyhow::Resu
     let mut shown = Shown::new(app, every);
     let mut events = EventStream::new();
     loop {
+        failpoint::reach("top", "frame");
         let area = taken.terminal.draw(|frame| shown.draw(frame))?.area;
         tokio::select! {
             event = events.next() => match event {
