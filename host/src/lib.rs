@@ -38,5 +38,6 @@ pub mod status;
 pub mod subject;
 pub mod tap;
 pub mod telemetry;
+pub mod top;
 pub mod traces;
 pub mod trial;

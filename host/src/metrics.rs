@@ -2,25 +2,31 @@
 
 mod commits;
 mod counts;
+mod fault;
+mod histogram;
 mod share;
 mod spans;
+mod spread;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::ValueEnum;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use self::commits::Commits;
 pub use self::counts::Counts;
+pub use self::fault::{Fate, Fault};
+pub use self::histogram::Histogram;
 pub use self::share::Share;
 pub use self::spans::Spans;
+pub use self::spread::{Scale, Spread};
 use crate::commit::Tally;
 use crate::policy::CauseKind;
 use crate::subject::Name;
@@ -67,13 +73,16 @@ pub struct Module {
     /// 1 for the state that the module is in.
     states: [Gauge; STATES.len()],
     /// Inputs that the lane furthest behind has before it.
-    pub lag: Gauge,
+    lag: Gauge,
     /// How long the oldest of them is stored, in seconds.
-    pub lag_seconds: Gauge<f64, std::sync::atomic::AtomicU64>,
+    lag_seconds: Gauge<f64, AtomicU64>,
+    lag_is_known: AtomicBool,
     /// Inputs that wait in its lanes.
     pub waiting: Gauge,
     /// View keys that its lanes remember.
     pub cached: Gauge,
+    /// The last try that gave no effects.
+    last_fault: Mutex<Option<Fault>>,
 }
 
 /// A counter for each kind of cause.
@@ -101,7 +110,7 @@ struct Families {
     breaker_open: Family<Labels, Gauge>,
     states: Family<Labels, Gauge>,
     lag: Family<Labels, Gauge>,
-    lag_seconds: Family<Labels, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    lag_seconds: Family<Labels, Gauge<f64, AtomicU64>>,
     waiting: Family<Labels, Gauge>,
     cached: Family<Labels, Gauge>,
 }
@@ -152,7 +161,7 @@ fn family<F: Metric + Clone + Default>(registry: &mut Registry, name: &str, help
 
 /// From 1 µs, which is what a call takes at least, to 4 s.
 fn call_buckets() -> Histogram {
-    Histogram::new(exponential_buckets(1e-6, 4.0, 12))
+    Histogram::new(Scale { start: 1e-6, factor: 4.0, buckets: 12 })
 }
 
 impl Families {
@@ -198,8 +207,10 @@ impl Families {
             states: STATES.map(|state| self.states.get_or_create_owned(&with("state", state))),
             lag: self.lag.get_or_create_owned(&of),
             lag_seconds: self.lag_seconds.get_or_create_owned(&of),
+            lag_is_known: AtomicBool::new(false),
             waiting: self.waiting.get_or_create_owned(&of),
             cached: self.cached.get_or_create_owned(&of),
+            last_fault: Mutex::default(),
         }
     }
 }
@@ -222,6 +233,29 @@ impl Module {
     /// Counts a try that gave no effects.
     pub fn failed(&self, kind: CauseKind) {
         self.failures.inc(kind);
+    }
+
+    /// Notes how many inputs the lane furthest behind has before it, and for how long the oldest of them is stored, in
+    /// seconds.
+    pub fn behind(&self, messages: u64, seconds: f64) {
+        self.lag.set(i64::try_from(messages).unwrap_or(i64::MAX));
+        self.lag_seconds.set(seconds);
+        self.lag_is_known.store(true, Ordering::Release);
+    }
+
+    /// Whether that was noted yet.
+    pub fn lag_is_known(&self) -> bool {
+        self.lag_is_known.load(Ordering::Acquire)
+    }
+
+    /// Notes what came of the last try that gave no effects.
+    pub fn faulted(&self, fault: Fault) {
+        *self.last_fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    }
+
+    /// The last try that gave no effects.
+    pub fn last_fault(&self) -> Option<Fault> {
+        self.last_fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes the state that the module is in, one of [`STATES`].

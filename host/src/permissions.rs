@@ -140,13 +140,18 @@ fn host(config: &Config, subjects: &Subjects, inputs: &[String]) -> Vec<String> 
     if api != "$JS.API" {
         all.push(format!("{api}.$KV.{}.>", subjects.hosts_bucket()));
     }
-    all.push(format!("pelton-control.{}.>", config.app));
+    all.extend(asked_of_hosts(&config.app));
     all.extend(inputs.iter().cloned());
     all
 }
 
 fn heard_by_host(app: &Name) -> Vec<String> {
-    ["_INBOX.>".to_owned(), format!("pelton-control.{app}.>"), "$SRV.>".to_owned()].into()
+    ["_INBOX.>".to_owned(), "$SRV.>".to_owned()].into_iter().chain(asked_of_hosts(app)).collect()
+}
+
+/// What operators ask of hosts, and programs of the micro service.
+fn asked_of_hosts(app: &Name) -> [String; 2] {
+    [format!("pelton-control.{app}.>"), format!("pelton-query.{app}.>")]
 }
 
 /// What readers ask for: the app stream's state, and messages of it.

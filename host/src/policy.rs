@@ -80,7 +80,7 @@ impl From<Failure> for Failed {
 }
 
 /// The kinds of cause that a dead letter names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum CauseKind {
     /// The guest rejected the input.
@@ -212,6 +212,7 @@ pub fn decide(failure: &Failure, sequence: Sequence, attempt: u32, rules: Rules)
 /// The cause that a failure leaves behind when it was tried so often.
 pub fn cause_of(failure: &Failure, attempt: u32) -> Cause {
     let message = match failure {
+        Failure::Retry(_) if attempt <= 1 => "the plugin asked for another try".to_owned(),
         Failure::Retry(_) => format!("the plugin asked for another try {attempt} times"),
         Failure::Reject(reason) | Failure::Limit(reason) | Failure::Interrupted(reason) => reason.clone(),
         Failure::Trap(Trap { message, backtrace }) => {

@@ -15,7 +15,6 @@ use crate::commit::app_stream;
 use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::read::{self, Reader};
 use crate::commit::record::Record;
-use crate::config::Module;
 use crate::dlq::{DeadLetter, Selection};
 use crate::event::Sequence;
 use crate::lag::Lag;
@@ -153,10 +152,10 @@ impl Query {
         stream.count(DeliverPolicy::ByStartSequence { start_sequence }, &Filter::texts(&record.filters)).await
     }
 
-    /// How far behind the modules of a config are at `now`.
-    pub async fn lags(&self, modules: &[Module], now: OffsetDateTime) -> Result<Vec<Lag>, Error> {
+    /// How far behind the modules of these names are at `now`.
+    pub async fn lags(&self, modules: &[Name], now: OffsetDateTime) -> Result<Vec<Lag>, Error> {
         let mut lags = Vec::new();
-        for Module { name, .. } in modules {
+        for name in modules {
             let stored = self.reader.last_json::<Record>(&self.subjects.module(name)).await?;
             let never = Lag { module: name.clone(), state: None, messages: None, seconds: None };
             lags.push(match stored {

@@ -1,4 +1,5 @@
-//! The app's queries as a NATS micro service, which stock tools list: the same answers as over HTTP.
+//! The app's queries as a NATS micro service, which stock tools list: the same answers as over HTTP, and how each
+//! host fares.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 use crate::host::Connections;
 use crate::query::views::{MOST_KEYS, Wanted};
 use crate::query::{self, Query};
+use crate::status::{Host, Status};
 use crate::subject::Name;
 
 /// What can be asked.
@@ -21,9 +23,11 @@ enum Question {
     Keys,
     Get,
     Modules,
+    /// What this host tells of itself. Unlike the others it is answered by all hosts.
+    Status,
 }
 
-/// The endpoints: question, name and last tokens of the subject.
+/// The endpoints that any host answers: question, name and last tokens of the subject.
 const ENDPOINTS: [(Question, &str, &str); 4] = [
     (Question::Views, "views-ls", "views.ls"),
     (Question::Keys, "views-keys", "views.keys"),
@@ -61,30 +65,45 @@ fn bad(why: impl Into<String>) -> Refused {
     Refused { code: 400, why: why.into() }
 }
 
+/// What is asked about.
+#[derive(Clone)]
+pub struct Served {
+    /// Reads the app.
+    pub query: Arc<Query>,
+    /// How the host fares.
+    pub status: Status,
+}
+
 /// Answers until `shutdown`. A host that cannot serve them runs all the same.
-pub async fn serve(query: Arc<Query>, connections: Connections, shutdown: CancellationToken) {
-    if let Err(error) = answer(&query, &connections, &shutdown).await {
+pub async fn serve(served: Served, connections: Connections, shutdown: CancellationToken) {
+    if let Err(error) = answer(&served, &connections, &shutdown).await {
         warn!(%error, "queries are not served over NATS");
     }
 }
 
 async fn answer(
-    query: &Arc<Query>,
+    served: &Served,
     connections: &Connections,
     shutdown: &CancellationToken,
 ) -> Result<(), async_nats::Error> {
-    let name = format!("pelton-{}", query.app());
-    let builder = connections.read.service_builder().description(format!("Views and modules of {}", query.app()));
+    let name = format!("pelton-{}", served.query.app());
+    let builder =
+        connections.read.service_builder().description(format!("Views and modules of {}", served.query.app()));
     let service = builder.start(&name, env!("CARGO_PKG_VERSION")).await?;
-    let group = service.group(query.subjects().queries());
+    let group = service.group(served.query.subjects().queries());
     let mut endpoints = Vec::new();
     for (question, name, subject) in ENDPOINTS {
         let requests = group.endpoint_builder().name(name).add(subject).await?;
         endpoints.push(requests.map(move |request| (question, request)).boxed());
     }
+    let host = Arc::new(Host::this(service.info().await.id));
+    // A group of its own for each host, so that each one answers.
+    let each = group.endpoint_builder().name("status").queue_group(&host.id).add("status").await?;
+    endpoints.push(each.map(|request| (Question::Status, request)).boxed());
     info!(service = name, "serving queries over NATS");
     let requests = select_all(endpoints);
-    let each = requests.for_each_concurrent(AT_A_TIME, |(question, request)| one(query.clone(), question, request));
+    let each = requests
+        .for_each_concurrent(AT_A_TIME, |(question, request)| one(served.clone(), host.clone(), question, request));
     shutdown.run_until_cancelled(each).await;
     service.stop().await
 }
@@ -92,12 +111,13 @@ async fn answer(
 /// Requests that are answered at a time.
 const AT_A_TIME: usize = 16;
 
-async fn one(query: Arc<Query>, question: Question, request: Request) {
+async fn one(Served { query, status }: Served, host: Arc<Host>, question: Question, request: Request) {
     let answer = match question {
         Question::Views => views(&query, &request).await,
         Question::Keys => keys(&query, &request).await,
         Question::Get => get(&query, &request).await,
         Question::Modules => modules(&query, &request).await,
+        Question::Status => nothing(&request).and_then(|()| json(&status.report(&host))),
     };
     let answer = answer.map(Into::into).map_err(|Refused { code, why }| ServiceError { code, status: one_line(&why) });
     if let Err(error) = request.respond(answer).await {

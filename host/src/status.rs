@@ -1,13 +1,16 @@
 //! What a running host knows of itself: for readiness, for metrics, and for readers that wait until an input is covered.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+pub use self::report::{Commits, Host, Module as ModuleReport, Report};
 use crate::commit::batch::Outcome;
 use crate::commit::{LaneId, Tally};
 use crate::config;
@@ -21,6 +24,7 @@ pub struct Status(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    began: Instant,
     metrics: Metrics,
     modules: BTreeMap<Name, Module>,
     /// Why the batch in hand is not stored yet, if it is not.
@@ -40,7 +44,8 @@ struct Module {
 const UNKNOWN: u64 = u64::MAX;
 
 /// What a module is doing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", content = "why", rename_all = "lowercase")]
 pub enum Phase {
     /// It is about to run.
     Starting,
@@ -89,7 +94,8 @@ impl Status {
             (module.name.clone(), Module { stream, phase: Mutex::new(Phase::Starting), covered })
         });
         let (modules, moved) = (each.collect(), watch::Sender::new(()));
-        let status = Self(Arc::new(Inner { metrics, modules, refusal: Mutex::new(None), moved }));
+        let began = Instant::now();
+        let status = Self(Arc::new(Inner { began, metrics, modules, refusal: Mutex::new(None), moved }));
         status.0.modules.keys().for_each(|name| status.note(name, Phase::Starting));
         status
     }
@@ -167,10 +173,14 @@ impl Status {
         }
     }
 
+    /// Why the batch in hand is not stored yet, if it is not.
+    fn refusal(&self) -> Option<String> {
+        self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Why the host is not ready, as far as it knows itself; empty if it is.
     pub fn reasons(&self) -> Vec<Reason> {
-        let refusal = self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let refused = refusal.map(|reason| Reason { what: "commit", module: None, reason });
+        let refused = self.refusal().map(|reason| Reason { what: "commit", module: None, reason });
         refused.into_iter().chain(self.phases().filter_map(|(name, phase)| self.reason(name, phase))).collect()
     }
 

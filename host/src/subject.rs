@@ -230,6 +230,11 @@ impl Subjects {
         format!("pelton-query.{}", self.app)
     }
 
+    /// Where all hosts are asked how they fare.
+    pub fn status(&self) -> String {
+        format!("{}.status", self.queries())
+    }
+
     /// The checkpoint of one lane.
     pub fn checkpoint(&self, module: &Name, generation: Generation, lane: u16) -> String {
         format!("pelton.{}.ckpt.{module}.{generation}.{lane}", self.app)

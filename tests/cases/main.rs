@@ -53,6 +53,7 @@ mod stopping;
 mod streams;
 mod swap;
 mod tap;
+mod top;
 mod traces;
 mod two_hosts;
 mod views_http;

@@ -96,6 +96,9 @@ async fn host_reader_and_producer_work_and_only_the_host_can_reach_the_app_strea
     let findings = looked.as_array().context("no list")?;
     assert!(findings.iter().all(|finding| finding["level"] != "error"), "{looked:#}");
     assert!(findings.iter().any(|finding| finding["what"] == "permissions" && finding["level"] == "ok"), "{looked:#}");
+    let top: serde_json::Value =
+        serde_json::from_slice(&app.pelton("host", &["top", "--every", "10ms", "-o", "json"])?.stdout)?;
+    assert_eq!(top["app"]["hosts"].as_array().map(Vec::len), Some(1), "{top:#}");
     assert!(host.terminate().await?.success());
 
     let before = last(&admin).await?;

@@ -100,7 +100,7 @@ impl Drop for Running {
 }
 
 #[allow(unsafe_code, reason = "kill(2) has no safe form in std; it takes two numbers and touches no memory")]
-fn signal(process: u32, signal: i32) -> Result<()> {
+pub(crate) fn signal(process: u32, signal: i32) -> Result<()> {
     let outcome = unsafe { libc::kill(process.try_into()?, signal) };
     if outcome != 0 {
         return Err(io::Error::last_os_error()).context("cannot signal a child");

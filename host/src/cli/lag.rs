@@ -56,7 +56,8 @@ impl Lag {
 
     async fn judged(&self, config: &Config) -> anyhow::Result<Vec<Judged>> {
         let reading = self.common.connect(config).await?;
-        let lags = reading.query.lags(&config.modules, OffsetDateTime::now_utc()).await?;
+        let modules: Vec<_> = config.modules.iter().map(|module| module.name.clone()).collect();
+        let lags = reading.query.lags(&modules, OffsetDateTime::now_utc()).await?;
         Ok(lags.into_iter().map(|lag| lag.judge(&self.warn, &self.crit)).collect())
     }
 }

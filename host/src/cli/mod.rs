@@ -19,9 +19,11 @@ mod schema;
 mod server;
 mod tap;
 mod test;
+mod top;
 mod validate;
 mod view;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -76,6 +78,8 @@ enum Verb {
     Dlq(dlq::Verb),
     /// Watch inputs, events, view writes and failures as they are stored
     Tap(tap::Tap),
+    /// Watch rates, lags, states and failures on a screen
+    Top(top::Top),
     /// Show who feeds whom: streams, modules, events, views
     Graph(graph::Graph),
     /// Say how far behind modules are, for monitors
@@ -154,7 +158,11 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Run(run) => run.log_format,
         _ => LogFormat::Text,
     };
-    crate::telemetry::init(logs, matches!(cli.verb, Verb::Run(_) | Verb::Dev(_)));
+    // A log line in the middle of a screen would be of no use to anybody.
+    let has_screen = matches!(&cli.verb, Verb::Top(top) if top.has_screen());
+    if !(has_screen && std::io::stderr().is_terminal()) {
+        crate::telemetry::init(logs, matches!(cli.verb, Verb::Run(_) | Verb::Dev(_)));
+    }
     let done = match cli.verb {
         Verb::Run(run) => run.main().await,
         Verb::Validate(validate) => validate.main(),
@@ -166,6 +174,7 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::View(view) => view.main().await,
         Verb::Dlq(dlq) => dlq.main().await,
         Verb::Tap(tap) => tap.main().await,
+        Verb::Top(top) => top.main().await,
         Verb::Graph(graph) => graph.main().await,
         Verb::Lag(lag) => lag.main().await,
         Verb::Doctor(doctor) => doctor.main().await,

@@ -1,6 +1,7 @@
 //! What operators ask of a running host, over NATS.
 
 pub mod replay;
+pub mod status;
 pub mod swap;
 
 use std::time::Duration;

@@ -195,7 +195,8 @@ async fn known(config: &Config, query: &Query, facts: &mut Facts, now: OffsetDat
         .into_iter()
         .map(|state| (state.record.module.clone(), state))
         .collect();
-    let lags = query.lags(&config.modules, now).await.unwrap_or_default();
+    let names: Vec<_> = config.modules.iter().map(|module| module.name.clone()).collect();
+    let lags = query.lags(&names, now).await.unwrap_or_default();
     let mut seconds: BTreeMap<Name, Option<f64>> = lags.into_iter().map(|lag| (lag.module, lag.seconds)).collect();
     for module in &config.modules {
         let state = states.remove(&module.name);

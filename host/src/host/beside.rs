@@ -32,7 +32,8 @@ impl Beside {
         let tasks = TaskTracker::new();
         let query = Arc::new(Query::open(connections.jetstream(), &config.app).await?);
         tasks.spawn(lag::measure(query.clone(), config.modules.clone(), status.clone(), stop.clone()));
-        tasks.spawn(service::serve(query.clone(), connections.clone(), stop.clone()));
+        let asked = service::Served { query: query.clone(), status: status.clone() };
+        tasks.spawn(service::serve(asked, connections.clone(), stop.clone()));
         if let Some(server) = server {
             let served = Served {
                 config: Arc::new(config.clone()),

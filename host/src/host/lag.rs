@@ -39,10 +39,8 @@ async fn one(query: &Query, module: &Module, status: &Status) -> Result<(), Erro
     let filters = &module.input.filters;
     let messages = stream.show_progress(&consumer_of(query.app(), &module.name), covered, filters).await?;
     let first = if messages == 0 { None } else { stream.first_behind(covered, &Filter::texts(filters)).await? };
-    let metrics = status.measured(&module.name);
-    metrics.lag.set(i64::try_from(messages).unwrap_or(i64::MAX));
     let age = first.map_or(0.0, |first| (OffsetDateTime::now_utc() - first.stored).as_seconds_f64());
-    metrics.lag_seconds.set(age.max(0.0));
+    status.measured(&module.name).behind(messages, age.max(0.0));
     Ok(())
 }
 

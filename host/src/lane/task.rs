@@ -16,9 +16,9 @@ use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
 use crate::failpoint;
-use crate::metrics::Share;
-use crate::policy::CauseKind;
+use crate::metrics::{Fate, Fault, Share};
 use crate::policy::breaker::Breaker;
+use crate::policy::{CauseKind, cause_of};
 
 /// How a lane ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,11 +211,15 @@ fn keep(
     match lane.ran(ran, now) {
         Verdict::Drop => (Vec::new(), None),
         Verdict::Keep(None) => {
-            metrics.retries.inc_by(u64::from(ran.failed.is_some()));
+            if let Some(failed) = &ran.failed {
+                metrics.retries.inc();
+                metrics.faulted(Fault::now(id.lane, None, &cause_of(&failed.failure, 1), Fate::Again));
+            }
             (steps, None)
         }
         Verdict::Keep(Some(given_up)) => {
             let (sequence, kind, cause) = (given_up.input.sequence(), given_up.cause.kind, &given_up.cause.message);
+            metrics.faulted(Fault::now(id.lane, Some(sequence), &given_up.cause, Fate::DeadLetter));
             if runner.may_log(cause) {
                 let cause = short(cause);
                 warn!(module = %id.module, lane = id.lane, %sequence, cause, "input becomes a dead letter");
@@ -230,7 +234,10 @@ fn keep(
             steps.push(runner.dead_letter(given_up));
             (steps, None)
         }
-        Verdict::Halt(sequence, cause) => (steps, Some(format!("input {sequence}: {}", short(&cause.message)))),
+        Verdict::Halt(sequence, cause) => {
+            metrics.faulted(Fault::now(id.lane, Some(sequence), &cause, Fate::Halt));
+            (steps, Some(format!("input {sequence}: {}", short(&cause.message))))
+        }
     }
 }
 

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::{Labels, family};
+use super::{Histogram, Labels, Scale, Spread, family};
 use crate::commit::batch::Outcome;
 
 /// What is measured of the committer.
@@ -45,6 +44,16 @@ impl Commits {
         OUTCOMES.into_iter().zip(self.outcomes.iter().map(Counter::get)).collect()
     }
 
+    /// How many messages committed batches have.
+    pub fn messages(&self) -> Spread {
+        self.messages.spread()
+    }
+
+    /// How long the server takes to store them, in seconds.
+    pub fn seconds(&self) -> Spread {
+        self.seconds.spread()
+    }
+
     /// Counts a batch of so many messages and bytes that took so long.
     pub fn sent(&self, outcome: &Outcome, (messages, bytes): (usize, usize), seconds: f64) {
         let name = match outcome {
@@ -67,7 +76,7 @@ impl Commits {
 
 /// A histogram with `buckets` from `start`, each bound `factor` times the one before.
 fn histogram(registry: &mut Registry, name: &str, help: &str, (start, factor, buckets): (f64, f64, u16)) -> Histogram {
-    let histogram = Histogram::new(exponential_buckets(start, factor, buckets));
+    let histogram = Histogram::new(Scale { start, factor, buckets });
     registry.register(name, help, histogram.clone());
     histogram
 }

@@ -1,12 +1,15 @@
 //! What was measured of a module so far, as numbers for those who ask again and again and compute rates.
 
+use std::collections::BTreeMap;
+
 use prometheus_client::metrics::counter::Counter;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ByCause, Module};
+use crate::policy::CauseKind;
 
 /// What was counted of a module since its host started, and where it stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     /// Inputs whose effects or dead letters are committed.
     pub inputs: u64,
@@ -51,6 +54,12 @@ impl Module {
             waiting: self.waiting.get(),
             cached: self.cached.get(),
         }
+    }
+
+    /// How many inputs became dead letters so far, by the kinds of cause that there are.
+    pub fn dead_letters(&self) -> BTreeMap<CauseKind, u64> {
+        let each = self.dead_letters.0.iter().map(|(kind, counter)| (*kind, counter.get()));
+        each.filter(|(_, count)| *count > 0).collect()
     }
 }
 
