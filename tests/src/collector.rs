@@ -120,10 +120,11 @@ impl Collector {
                 tokio::spawn(async move {
                     match tls {
                         None => answer(stream, got).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => answer(stream, got).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                answer(stream, got).await;
+                            }
+                        }
                     }
                 });
             }

@@ -12,6 +12,7 @@ use pelton::event::{Event, Message, Sequence};
 use pelton::route::lane_of;
 use pelton::subject::{Generation, Name, Subjects, decode as key_of};
 use pelton::traces::Ratio;
+use pelton::traces::context::TraceParent;
 
 use super::message::{STREAM, message, received};
 use super::source::Source;
@@ -216,6 +217,8 @@ fn says_where_it_comes_from(message: &Outgoing, emitted: &Emitted, index: usize,
     assert_eq!(read.causation.as_ref(), Some(&cause.id));
     assert!(emitted.attributes.iter().all(|attribute| read.attributes.contains(attribute)), "{:?}", read.attributes);
     assert_eq!(header(message, "Pelton-Input"), Some(format!("{STREAM}:{sequence}").as_str()));
+    let trace = header(message, "traceparent").map(str::parse::<TraceParent>);
+    assert!(matches!(trace, Some(Ok(_))), "{trace:?}");
     let hops = header(message, "Pelton-Hops").and_then(|hops| hops.parse::<usize>().ok());
     assert!(hops.is_some_and(|hops| (1..=HOPS).contains(&hops)), "{hops:?}");
     let mut path = header(message, "Pelton-Path").unwrap_or_default().split(',');
