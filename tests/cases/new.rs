@@ -115,6 +115,13 @@ async fn from_an_empty_folder_to_live_events(project: &Project, source: &str, ed
     dev.logged(&["the plugin runs from the next input on"], 1).await?;
     publish_as_the_readme_says(project, &dev).await?;
     counts(&dev, 3).await?;
+    let tested = pelton(&project.path(), &["test"])?;
+    assert_eq!(
+        tested.status.code(),
+        Some(1),
+        "the cases want the old one: {}",
+        String::from_utf8_lossy(&tested.stderr)
+    );
     ensure!(dev.running.terminate().await?.success(), "{}", dev.log());
     Ok(())
 }
@@ -187,7 +194,10 @@ fn js_project(role: &str) -> Result<Option<Project>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_in_javascript_goes_from_an_empty_folder_to_live_events() -> Result<()> {
     let Some(project) = js_project("handler")? else { return Ok(()) };
-    from_an_empty_folder_to_live_events(&project, "src/plugin.js", ("+ 1;", "+ 2;")).await
+    // Clock and randomness are there as far as a pure function may have them.
+    let pure = "+ (Date.now() === Date.parse(event.time) && Math.random() !== Math.random()
+        && new Date().getTime() === Date.now() && crypto.randomUUID().length === 36 ? 2 : 0); console.log(event);";
+    from_an_empty_folder_to_live_events(&project, "src/plugin.js", ("+ 1;", pure)).await
 }
 
 #[test]
@@ -207,7 +217,7 @@ fn python_project(role: &str) -> Result<Option<Project>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_in_python_goes_from_an_empty_folder_to_live_events() -> Result<()> {
     let Some(project) = python_project("handler")? else { return Ok(()) };
-    from_an_empty_folder_to_live_events(&project, "src/plugin.py", ("+ 1\n", "+ 2\n")).await
+    from_an_empty_folder_to_live_events(&project, "src/plugin.py", ("+ 1\n", "+ 2\n    print(event)\n")).await
 }
 
 #[test]

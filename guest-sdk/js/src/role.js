@@ -3,6 +3,7 @@
 import { Reject, Retry } from "./failure.js";
 import { log } from "./host.js";
 import { parse } from "./json.js";
+import { begin } from "./pure.js";
 import { at, raw } from "./readers.js";
 
 /**
@@ -12,10 +13,14 @@ import { at, raw } from "./readers.js";
 export function calls(payload, run, answer) {
   return (event) => {
     try {
-      return answer(run(new Event(event, read(payload, event.data))));
+      begin(event.time);
+      const result = run(new Event(event, read(payload, event.data)));
+      if (typeof result?.then === "function") throw new TypeError("a plugin is not async: it has nothing to wait for");
+      return answer(result);
     } catch (error) {
       if (error instanceof Reject || error instanceof Retry) throw error;
-      log.error(`${error}\n${error?.stack ?? ""}`);
+      log.debug(error?.stack ?? "");
+      log.error(error);
       throw error instanceof Error ? error : new Error(String(error));
     }
   };

@@ -1,6 +1,7 @@
 """JSON in and out, as strict as JSON is: Python's own reader takes more."""
 
 import json
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from .failure import Reject
@@ -18,7 +19,14 @@ def to_bytes(value: Any) -> bytes:
     """The bytes of `value`: its own if it is bytes, else JSON."""
     if isinstance(value, bytes):
         return value
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return json.dumps(value, default=_fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """A dataclass as an object, as it is read back."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    raise TypeError(f"{type(value).__name__} is no JSON: give text, numbers, booleans, lists, dicts or dataclasses")
 
 
 def _no_number(text: str) -> None:

@@ -1,6 +1,7 @@
 """What all roles have in common: from the event that the host sends to the answer that it commits."""
 
 from dataclasses import dataclass
+from traceback import extract_tb
 from typing import Any, Callable, Generic, TypeVar, get_args, get_type_hints
 
 from componentize_py_types import Err
@@ -50,7 +51,8 @@ def calls(run: Callable[[Event], Any], answer: Callable[[Any], A]) -> Callable[[
         except Retry as error:
             raise Err(types.Failure_Retry(error.milliseconds)) from None
         except Exception as error:
-            log.error(f"{type(error).__name__}: {error}")
+            place = extract_tb(error.__traceback__)[-1]
+            log.error(f"{type(error).__name__}: {error} ({place.filename.rsplit('/', 1)[-1]}:{place.lineno})")
             raise
 
     return call

@@ -167,8 +167,9 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Run(run) => run.main().await,
         Verb::Validate(validate) => validate.main(),
         Verb::New(new) => new.main(),
-        Verb::Test(test) => test.main(),
-        Verb::Lint(lint) => lint.main(),
+        // Guests may wait, as those that print by WASI do, which is not for threads of the runtime.
+        Verb::Test(test) => blocking(|| test.main()).await,
+        Verb::Lint(lint) => blocking(|| lint.main()).await,
         Verb::Inspect(inspect) => inspect.main(),
         Verb::Module(module) => module.main().await,
         Verb::View(view) => view.main().await,
@@ -190,6 +191,11 @@ pub async fn main(cli: Cli) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(error),
     }
+}
+
+/// Does work that waits, on a thread of its own.
+async fn blocking(work: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(work).await?
 }
 
 /// An exit code of a verb that has said all it has to say.

@@ -9,7 +9,7 @@ pub const LOOK: Duration = Duration::from_millis(200);
 /// Files of a project that are looked at; more are none of its sources.
 const MOST: usize = 10_000;
 /// Folders in which no sources are.
-const NOT_SOURCES: [&str; 4] = ["target", "node_modules", "build", "dist"];
+const NOT_SOURCES: [&str; 5] = ["target", "node_modules", "build", "dist", "__pycache__"];
 
 /// What files were like: their time and size.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -88,6 +88,8 @@ struct Lines {
     rate: Arc<Rate>,
     sequence: Sequence,
     last: VecDeque<String>,
+    /// The last line that it called an error.
+    fault: Option<String>,
     /// What WASI wrote behind the last end of a line.
     begun: Vec<u8>,
 }
@@ -95,7 +97,7 @@ struct Lines {
 impl Log {
     pub(super) fn new(module: Name, rate: Arc<Rate>) -> Self {
         let (last, begun) = (VecDeque::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Lines { module, rate, sequence: Sequence(0), last, begun })))
+        Self(Arc::new(Mutex::new(Lines { module, rate, sequence: Sequence(0), last, fault: None, begun })))
     }
 
     /// Begins the lines of the input at `sequence`.
@@ -103,11 +105,17 @@ impl Log {
         let mut lines = lock(&self.0);
         lines.sequence = sequence;
         lines.last.clear();
+        lines.fault = None;
     }
 
     /// Writes a line.
     pub(super) fn line(&self, level: Level, text: &str) {
         lock(&self.0).write(level, text);
+    }
+
+    /// The last line of an input that its guest called an error.
+    pub(super) fn fault(&self) -> Option<String> {
+        lock(&self.0).fault.clone()
     }
 
     /// Ends the lines of an input; gives the last ones.
@@ -132,6 +140,9 @@ impl Lines {
                 Level::INFO => info!(target: "plugin", %module, sequence, line, "plugin says"),
                 _ => debug!(target: "plugin", %module, sequence, line, "plugin says"),
             }
+        }
+        if level == Level::ERROR {
+            self.fault = Some(line.clone());
         }
         if self.last.len() == KEPT {
             self.last.pop_front();

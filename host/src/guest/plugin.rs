@@ -147,9 +147,10 @@ fn failure_of(error: &wasmtime::Error, state: &mut State, log: &[String]) -> Fai
         }
         _ => {}
     }
-    let message = match log.last() {
-        Some(last) => format!("{root}; its last line was: {last}"),
-        None => root,
+    let message = match (state.log.fault(), log.last()) {
+        (Some(fault), _) => format!("{fault} ({root})"),
+        (None, Some(last)) => format!("{root}; its last line was: {last}"),
+        (None, None) => root,
     };
     Failure::Trap(policy::Trap { message, backtrace: backtrace(error) })
 }

@@ -29,7 +29,7 @@ pub const WORKSPACE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/.
 /// The SDK for JavaScript, under `guest-sdk`.
 pub const JS_SDK: &[File] = files!("../guest-sdk":
     "js/build.js", "js/package.json", "js/src/effects.js", "js/src/failure.js", "js/src/handler.js", "js/src/host.js",
-    "js/src/index.js", "js/src/json.js", "js/src/projector.js", "js/src/readers.js", "js/src/role.js",
+    "js/src/index.js", "js/src/json.js", "js/src/projector.js", "js/src/pure.js", "js/src/readers.js", "js/src/role.js",
     "js/src/view.js",
 );
 
