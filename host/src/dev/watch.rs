@@ -9,7 +9,7 @@ pub const LOOK: Duration = Duration::from_millis(200);
 /// Files of a project that are looked at; more are none of its sources.
 const MOST: usize = 10_000;
 /// Folders in which no sources are.
-const NOT_SOURCES: [&str; 4] = ["target", "node_modules", "build", "dist"];
+const NOT_SOURCES: [&str; 5] = ["target", "node_modules", "build", "dist", "__pycache__"];
 
 /// What files were like: their time and size.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +45,14 @@ impl Seen {
             }
         }
         Self(seen)
+    }
+
+    /// Takes for seen how `file` is `now`.
+    pub fn adopt(&mut self, file: &Path, now: &Self) {
+        match now.0.get(file) {
+            Some(about) => self.0.insert(file.to_owned(), *about),
+            None => self.0.remove(file),
+        };
     }
 
     /// The files that `now` has otherwise.
@@ -91,6 +99,9 @@ mod tests {
         let mut changed = before.changed(&now);
         changed.sort();
         assert_eq!(changed, [new.as_path(), kept.as_path(), gone.as_path()]);
+        let mut seen = before.clone();
+        [&new, &gone].into_iter().for_each(|file| seen.adopt(file, &now));
+        assert_eq!(seen.changed(&now), [kept.as_path()]);
         assert_eq!(others.changed(&Seen::files([config.as_path()])), [config.as_path()]);
     }
 }
