@@ -8,7 +8,7 @@ mod stand;
 
 use std::path::{Path, PathBuf};
 
-use pelton_cases::{self as format, Answer, Case};
+use pelton_cases::{self as format, Answer, Case, Step, Then, defaults};
 use serde::Serialize;
 
 pub use self::find::folders;
@@ -68,9 +68,13 @@ impl File {
         let mut text = self.text.clone();
         let mut changed = 0;
         // From the end, so that the places before stay true.
-        for ((_, place), tested) in self.cases.iter().zip(tested).rev() {
-            for (range, answered) in place.thens.iter().zip(&mut tested.steps).rev() {
-                let Some(Ok(then)) = answered.diff.as_ref().map(|_| answered.answer.as_then()) else { continue };
+        for ((case, place), tested) in self.cases.iter().zip(tested).rev() {
+            let steps = case.steps.iter().zip(&place.thens);
+            for ((step, range), answered) in steps.zip(&mut tested.steps).rev() {
+                if answered.diff.is_none() {
+                    continue;
+                }
+                let Some(then) = expecting(&answered.answer, step) else { continue };
                 text.replace_range(range.clone(), &places::indented(&then, &self.text, range.start));
                 answered.diff = None;
                 changed += 1;
@@ -82,6 +86,14 @@ impl File {
         }
         Ok(changed)
     }
+}
+
+/// The JSON of a `then` with which `step` passes if it is answered so; none if no case can expect that.
+fn expecting(answer: &Answer, step: &Step) -> Option<String> {
+    let text = answer.as_then().ok()?;
+    let then: Then = serde_json::from_str(&text).ok()?;
+    let key = step.when.key.as_deref().unwrap_or(defaults::KEY);
+    answer.meets(&Answer::from(&then), key).is_ok().then_some(text)
 }
 
 /// What became of a case.
@@ -131,5 +143,45 @@ impl Tested {
     /// The step that failed, from 1, and how.
     pub fn failure(&self) -> Option<(usize, &Answered)> {
         self.steps.iter().enumerate().find(|(_, step)| step.diff.is_some()).map(|(index, step)| (index + 1, step))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pelton_cases::Emitted;
+
+    use super::*;
+
+    const TEXT: &str = r#"{ "cases": [{ "name": "x", "then": {} }] }"#;
+
+    /// What an update makes of a case that is answered by an event with these attributes: the file, and whether it passes.
+    fn updated(attributes: &[(&str, &str)]) -> (String, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        std::fs::write(&path, TEXT).unwrap();
+        let file = File::parse(path.clone(), TEXT.to_owned()).unwrap();
+        let event = Emitted {
+            category: "c".to_owned(),
+            key: None,
+            kind: "k".to_owned(),
+            subject: None,
+            content_type: defaults::CONTENT_TYPE.to_owned(),
+            attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            data: b"0".to_vec(),
+        };
+        let answer = Answer::Effects { events: vec![event], writes: Vec::new() };
+        let steps = vec![Answered { answer, diff: Some("+ emit\n".to_owned()), log: Vec::new() }];
+        let name = "x".to_owned();
+        let mut tested =
+            [Tested { file: path.clone(), line: 1, name, passed: false, seconds: 0.0, expected: 1, steps }];
+        file.update(&mut tested).unwrap();
+        (std::fs::read_to_string(path).unwrap(), tested[0].passed)
+    }
+
+    #[test]
+    fn an_update_claims_only_what_passes_from_then_on() {
+        let (text, passed) = updated(&[("b", "1"), ("a", "2")]);
+        assert!(passed && text.contains("\"a\": \"2\""), "{text}");
+        assert_eq!(updated(&[("a", "1"), ("a", "2")]), (TEXT.to_owned(), false), "an object has a name once");
     }
 }

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use pelton::cli::{self, Cli};
+use pelton::cli;
 
 /// Events are made of many small texts; this allocator is the faster one for them on many threads.
 #[global_allocator]
@@ -11,5 +10,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    cli::main(Cli::parse()).await
+    match cli::parse() {
+        Ok(cli) => cli::main(cli).await,
+        Err(code) => code,
+    }
 }

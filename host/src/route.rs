@@ -70,6 +70,34 @@ impl Filter {
         }
     }
 
+    /// Whether every subject that passes `other` passes this one too.
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.0.split('.'), other.0.split('.'));
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) | (Some(">"), Some(_)) => return true,
+                (Some(one), Some(two)) if one == two || (one == "*" && two != ">") => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// The narrowest filter that covers both, if they overlap.
+    pub fn joined(&self, other: &Self) -> Option<Self> {
+        if !self.overlaps(other) {
+            return None;
+        }
+        let mut tokens = Vec::new();
+        for (ours, theirs) in self.0.split('.').zip(other.0.split('.')) {
+            if ours == ">" || theirs == ">" {
+                tokens.push(">");
+                break;
+            }
+            tokens.push(if ours == theirs { ours } else { "*" });
+        }
+        Some(Self(tokens.join(".")))
+    }
+
     /// Whether `subject` passes.
     pub fn matches(&self, subject: &str) -> bool {
         let mut tokens = subject.split('.');

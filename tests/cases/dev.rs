@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use pelton_tests::{LONG, Running, SOON, binary, eventually, nats_server, plugins};
@@ -17,7 +18,7 @@ pub struct Dev {
 }
 
 const CONFIG: &str = r#"app = "demo"
-http = { listen = "off" }
+http = { listen = "127.0.0.1:0" }
 [modules.probe]
 plugin = "probe.wasm"
 build = "cp source.txt probe.wasm && echo again >> made.txt"
@@ -65,6 +66,14 @@ impl Dev {
         fs::read_to_string(self.path(".log")).unwrap_or_default()
     }
 
+    /// Where the host serves HTTP.
+    fn address(&self) -> Result<String> {
+        let log = self.log();
+        let line = log.lines().find(|line| line.contains("serving HTTP")).context("it serves no HTTP")?;
+        let (_, rest) = line.split_once("address=").context("no address")?;
+        Ok(rest.split_whitespace().next().context("no address")?.to_owned())
+    }
+
     /// Waits for the `number`th line of the log with all of `parts`.
     pub async fn logged(&self, parts: &[&str], number: usize) -> Result<()> {
         let what = format!("line {number} with {parts:?}");
@@ -109,6 +118,17 @@ async fn dev_brings_a_server_builds_reloads_and_keeps_what_runs_when_the_new_doe
     dev.logged(&["running"], 1).await?;
     dev.done(dev.publish(r#"[{"write":{"view":"v","key":"a","value":"1"}}]"#).await?).await?;
     assert_eq!(dev.json(&["view", "get", "v", "a"]).await?, json!(1));
+    // What changed during the first build might be an edit; what each one changes is none.
+    dev.logged(&["no reason to build again", "made.txt"], 1).await?;
+    dev.logged(&["the plugin is the one that runs already"], 1).await?;
+
+    // A second one leaves the first one's server alone.
+    let (mut second, file) = (Dev::command(&dev.folder, &["dev"])?, dev.path(".second"));
+    second.stderr(File::create(&file)?).stdout(Stdio::null());
+    let ended =
+        Running::spawn(second)?.wait(SOON).await.with_context(|| fs::read_to_string(&file).unwrap_or_default())?;
+    let said = fs::read_to_string(&file)?;
+    assert!(ended.code() == Some(1) && said.contains("runs here already"), "{said}");
 
     // A source changes: the other plugin rejects what the first one took.
     fs::copy(plugins()?.join("flag.wasm"), dev.path("source.txt"))?;
@@ -125,12 +145,17 @@ async fn dev_brings_a_server_builds_reloads_and_keeps_what_runs_when_the_new_doe
     dev.done(dev.publish(r#"[{"emit":{}}]"#).await?).await?;
     assert_eq!(dev.json(&["dlq", "ls"]).await?.as_array().map(Vec::len), Some(2));
 
-    // The config breaks, and is mended with the plugin named that was there first.
-    fs::write(dev.path("pelton.toml"), CONFIG.replace("lanes", "").replace("key =", "keys ="))?;
+    // The config breaks: first so that it cannot be read, then so that the host that serves HTTP already does not start. It
+    // is mended with the plugin that was there first, and the port is free again.
+    fs::write(dev.path("pelton.toml"), CONFIG.replace("key =", "keys ="))?;
     dev.logged(&["keys"], 1).await?;
     fs::copy(&probe, dev.path("source.txt"))?;
-    fs::write(dev.path("pelton.toml"), CONFIG.replace("views =", "attempts = 2\nviews ="))?;
+    let config = CONFIG.replace("127.0.0.1:0", &dev.address()?);
+    fs::write(dev.path("pelton.toml"), config.replace("views =", "lanes = 2\nviews ="))?;
     dev.logged(&["the config has changed"], 1).await?;
+    dev.logged(&["error: ", "number of lanes"], 1).await?;
+    dev.logged(&["waiting for a change"], 1).await?;
+    fs::write(dev.path("pelton.toml"), config)?;
     dev.logged(&["running"], 2).await?;
     dev.json(&["dlq", "replay", "--all"]).await?;
     assert_eq!(dev.json(&["dlq", "ls"]).await?, json!([]));
@@ -153,11 +178,44 @@ async fn dev_that_is_killed_leaves_no_server_behind_and_goes_on_where_it_was() -
     eventually("the server to end", SOON, async || Ok(fs::read_to_string(&log)?.contains("Exiting").then_some(())))
         .await?;
 
-    let mut command = Dev::command(&dev.folder, &["dev"])?;
-    command.stderr(File::create(dev.path(".log"))?).stdout(Stdio::null());
-    dev.running = Running::spawn(command)?;
+    // The first build fails, and what mends it was made while it ran. Then there is no build, and no plugin until it comes.
+    fs::write(dev.path("pelton.toml"), CONFIG.replace("cp ", "test -e mended || { touch mended; false; } && cp "))?;
+    dev.running = Dev::run(&dev.folder, &[])?.running;
+    dev.logged(&["waiting for a change"], 1).await?;
     dev.logged(&["running"], 1).await?;
+    dev.logged(&["no reason to build again", "made.txt"], 1).await?;
+    fs::remove_file(dev.path("probe.wasm"))?;
+    let kept = CONFIG.lines().filter(|line| !line.contains("build"));
+    fs::write(dev.path("pelton.toml"), kept.collect::<Vec<_>>().join("\n"))?;
+    dev.logged(&["waiting for a change"], 2).await?;
+    fs::copy(&probe, dev.path("probe.wasm"))?;
+    dev.logged(&["running"], 2).await?;
     assert_eq!(dev.json(&["view", "get", "v", "a"]).await?, json!(1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_at_once_or_says_nothing_is_not_waited_for() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = folder.path().join(".pelton/nats");
+    fs::create_dir_all(&server)?;
+    fs::write(folder.path().join("pelton.toml"), CONFIG)?;
+    // No folder, so that it cannot have its store in there.
+    fs::write(server.join("jetstream"), "")?;
+    let mut dev = Dev::run(folder.path(), &[])?;
+    dev.logged(&["nats-server does not start", "it ended", "nats-server.log"], 1).await?;
+    dev.running.terminate().await?;
+
+    // It waits until somebody reads its log.
+    let (log, left) = (server.join("nats-server.log"), server.join("left.ports"));
+    fs::remove_file(&log)?;
+    ensure!(Command::new("mkfifo").arg(&log).status()?.success(), "mkfifo");
+    fs::write(&left, "")?;
+    let mut dev = Dev::run(folder.path(), &[])?;
+    eventually("the start of the server", SOON, async || Ok((!left.exists()).then_some(()))).await?;
+    let told = Instant::now();
+    ensure!(dev.running.terminate().await?.success(), "{}", dev.log());
+    assert!(told.elapsed() < SOON, "{}", dev.log());
     Ok(())
 }
 

@@ -35,7 +35,9 @@ async fn a_monitor_is_told_by_lines_and_by_the_exit_code() -> Result<()> {
         (&["--warn", "1h,1"], 1),
         (&["--warn", "1", "--crit", "1h"], 1),
         (&["--crit", "1ms"], 2),
-        (&["--crit", "soon"], 2),
+        (&["--crit", "soon"], 3),
+        (&["--nonsense"], 3),
+        (&["--help"], 0),
     ] {
         let (code, said) = lag(arguments)?;
         assert_eq!(code, expected, "{arguments:?}: {said}");

@@ -163,7 +163,8 @@ async fn a_plugin_of_another_role_and_a_module_that_nobody_runs_are_refused_by_n
     assert!(answer["reason"].as_str().is_some_and(|reason| reason.contains("Projector")), "{answer}");
 
     let output = app.pelton(&["module", "swap", "nobody"])?;
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && said.contains("runs no module \"nobody\""), "{said}");
+    assert!(said.contains("nothing was swapped") && !said.contains("ran before"), "{said}");
     Ok(())
 }

@@ -44,7 +44,7 @@ pub fn run() -> Result<()> {
 
 /// Builds cargo-deny, if it is not there yet: no registry has its binaries.
 fn install() -> Result<PathBuf> {
-    let folder = locate::tools()?.join("cargo-deny");
+    let folder = locate::tools()?.join(format!("cargo-deny-{VERSION}"));
     let program = folder.join("bin/cargo-deny");
     if !program.exists() {
         let mut install = cargo();

@@ -88,7 +88,10 @@ impl Emitted {
         let key = self.key.as_deref().unwrap_or(key);
         let mut lines = vec![format!("emit {}/{key} {}", self.category, self.kind)];
         lines.extend(self.subject.as_ref().map(|subject| format!("  subject: {subject}")));
-        lines.extend(self.attributes.iter().map(|(name, value)| format!("  {name}: {value}")));
+        // A case writes them as an object, whose names have no order.
+        let mut attributes: Vec<_> = self.attributes.iter().collect();
+        attributes.sort();
+        lines.extend(attributes.into_iter().map(|(name, value)| format!("  {name}: {value}")));
         if self.content_type != defaults::CONTENT_TYPE {
             lines.push(format!("  content type: {}", self.content_type));
         }
@@ -275,6 +278,16 @@ mod tests {
         assert_eq!(Answer::Fault("trap".into()).as_then(), Err(Unsaid::Fault));
         let binary = Written { view: "v".into(), key: "k".into(), value: Some(vec![0xff]) };
         assert_eq!(Answer::Effects { events: vec![], writes: vec![binary] }.as_then(), Err(Unsaid::NoJson));
+    }
+
+    #[test]
+    fn attributes_have_no_order() {
+        let then =
+            json!({ "events": [{ "category": "c", "kind": "k", "attributes": { "a": "2", "b": "1" }, "data": 0 }] });
+        let expected = Answer::from(&serde_json::from_value::<Then>(then).unwrap());
+        let Answer::Effects { mut events, writes } = expected.clone() else { panic!("{expected:?}") };
+        events[0].attributes.reverse();
+        assert_eq!(Answer::Effects { events, writes }.meets(&expected, "key"), Ok(()));
     }
 
     #[test]

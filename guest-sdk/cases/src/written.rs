@@ -53,6 +53,9 @@ impl WrittenCase {
         let Self { name, given, when, then, steps } = self;
         let steps = match (when, then, steps) {
             (when, Some(then), None) => vec![WrittenStep { when: when.unwrap_or_default(), then }],
+            (None, None, Some(steps)) if steps.is_empty() => {
+                return Err(format!("case {name:?}: \"steps\" has none: it would pass whatever the plugin does"));
+            }
             (None, None, Some(steps)) => steps,
             _ => return Err(format!("case {name:?}: give either \"when\" and \"then\", or \"steps\"")),
         };
@@ -141,6 +144,7 @@ mod tests {
             (json!({ "name": "x" }), "either"),
             (json!({ "name": "x", "when": {} }), "either"),
             (json!({ "name": "x", "when": {}, "then": {}, "steps": [] }), "either"),
+            (json!({ "name": "x", "steps": [] }), "case \"x\": \"steps\" has none"),
             (json!({ "name": "x", "then": {}, "when": { "keys": "a" } }), "unknown field `keys`"),
             (json!({ "name": "x", "then": {}, "when": { "payload": 1, "data": "1" } }), "\"payload\" or \"data\""),
             (json!({ "name": "x", "then": { "rejects": "a" } }), "unknown field `rejects`"),

@@ -26,7 +26,7 @@ Prints a line for each module of the config, as plugins of Nagios do. A module t
 cannot be told is critical.
 
 Exit codes, unlike those of other verbs: 0 all is well, 1 a warning, 2 critical. 69 if NATS is not reachable and 78 if the
-config cannot be used, which monitors take as unknown; an error of any other kind is 3.
+config cannot be used, which monitors take as unknown; an error of any other kind, also in the command line, is 3.
 
 Examples:
   pelton lag
@@ -34,7 +34,7 @@ Examples:
   pelton lag --warn 30s --crit 5m,100000 -o json";
 
 /// What plugins of Nagios end with when they cannot tell.
-const UNKNOWN: u8 = 3;
+pub const UNKNOWN: u8 = 3;
 
 impl Lag {
     pub async fn main(self) -> anyhow::Result<()> {

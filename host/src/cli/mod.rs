@@ -38,6 +38,8 @@ use crate::query::Query;
 use crate::subject::Subjects;
 use crate::telemetry::LogFormat;
 
+/// The exit code of a command line that cannot be read, as clap has it.
+const EXIT_USAGE: u8 = 2;
 /// The exit code when NATS cannot be reached (`EX_UNAVAILABLE` of sysexits.h).
 const EXIT_UNAVAILABLE: u8 = 69;
 /// The exit code of a config that cannot be used (`EX_CONFIG` of sysexits.h).
@@ -150,6 +152,20 @@ impl Common {
         let query = Query::open(connections.jetstream(), &config.app).await?;
         Ok(Reading { subjects: Subjects::new(&config.app), query, connections, output: self.output })
     }
+}
+
+/// Reads the command line. If it cannot be read, or asks for help, that has been said: what to end with.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        // Nobody is left to tell if it cannot be printed.
+        error.print().ok();
+        let is_lag = std::env::args_os().nth(1).is_some_and(|verb| verb == "lag");
+        match error.use_stderr() {
+            false => ExitCode::SUCCESS,
+            true if is_lag => ExitCode::from(lag::UNKNOWN),
+            true => ExitCode::from(EXIT_USAGE),
+        }
+    })
 }
 
 /// Does what the command line says, and gives the exit code.

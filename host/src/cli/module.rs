@@ -121,7 +121,8 @@ async fn swap(name: &Name, plugin: Option<PathBuf>, untried: bool, common: &Comm
     let answer = control::swap::swap(&reading.connections.read, &reading.subjects, name, &wish).await?;
     print(reading.output, &answer, |answer| swapped(name, answer, is_other))?;
     match answer {
-        Answer::Refused { .. } | Answer::Decided { outcome: Outcome::Returns { .. }, .. } => {
+        Answer::Refused { .. } => bail!("module {:?}: nothing was swapped", name.as_str()),
+        Answer::Decided { outcome: Outcome::Returns { .. }, .. } => {
             bail!("module {:?} runs the plugin that it ran before", name.as_str())
         }
         Answer::Decided { .. } | Answer::Next { .. } | Answer::Same { .. } => Ok(()),
@@ -136,7 +137,8 @@ fn swapped(name: &Name, answer: &Answer, is_other: bool) -> String {
         }
         Answer::Decided { was, outcome: Outcome::Returns { lane, sequence, cause }, .. } => {
             let (was, kind) = (digest(was), cause.kind);
-            format!("input {sequence} of lane {lane} failed, {kind:?}: {}\n{was} returned and did it", cause.message)
+            let then = format!("{was} returned, and runs that input");
+            format!("input {sequence} of lane {lane} failed, {kind:?}: {}\n{then}", cause.message)
         }
         Answer::Next { plugin, .. } => {
             format!("module {name} runs {} from its next input on{until}", digest(plugin))
@@ -209,4 +211,20 @@ fn lag(module: &ModuleState) -> String {
 /// Enough of a digest to tell plugins apart.
 fn digest(digest: &str) -> String {
     digest.chars().take("sha256:".len() + 12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Sequence;
+    use crate::policy::{Failure, cause_of};
+
+    #[test]
+    fn a_plugin_that_returned_is_not_said_to_have_done_what_it_may_still_fail_on() {
+        let cause = cause_of(&Failure::Reject("no".to_owned()), 1);
+        let outcome = Outcome::Returns { lane: 0, sequence: Sequence(7), cause };
+        let answer = Answer::Decided { was: "sha256:a".to_owned(), plugin: "sha256:b".to_owned(), outcome };
+        let said = swapped(&"m".parse().unwrap(), &answer, false);
+        assert_eq!(said, "input 7 of lane 0 failed, Reject: no\nsha256:a returned, and runs that input");
+    }
 }

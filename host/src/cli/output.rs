@@ -1,6 +1,8 @@
 //! What verbs print: tables for people, JSON for programs.
 
 use std::io::Write;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -64,6 +66,21 @@ pub fn error(text: &str) {
     std::io::stderr().lock().write_all(text.as_bytes()).ok();
 }
 
+/// Does `work`, and `say`s something meanwhile if it takes longer than `silent`.
+pub fn while_slow<T>(silent: Duration, say: impl FnOnce() + Send, work: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        let (working, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if ended.recv_timeout(silent) == Err(RecvTimeoutError::Timeout) {
+                say();
+            }
+        });
+        let done = work();
+        drop(working);
+        done
+    })
+}
+
 /// Rows in columns as wide as their widest cell, under a head.
 pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut all = vec![head.map(str::to_owned)];
@@ -79,4 +96,18 @@ pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [St
         cells.join("  ").trim_end().to_owned()
     };
     all.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_work_is_told_of_while_it_goes_on_and_other_work_is_not() {
+        let (said, heard) = mpsc::channel();
+        let say = |said: mpsc::Sender<()>| move || said.send(()).unwrap();
+        assert_eq!(while_slow(Duration::ZERO, say(said.clone()), || heard.recv()), Ok(()));
+        assert_eq!(while_slow(Duration::from_secs(3_600), say(said), || 1), 1);
+        assert!(heard.recv().is_err(), "nothing was said");
+    }
 }

@@ -1,17 +1,21 @@
 //! `pelton test`: runs the cases of an app's plugins, or of one plugin, in the host's own sandbox. Needs no NATS.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::Common;
-use super::output::print;
+use super::output::{self, Format, print};
 use crate::cases::{self, Stand, Tested, junit};
 use crate::config::{self, Limits, Module};
-use crate::guest::{Engine, Engines, Plugin};
+use crate::guest::{Engine, Engines, LoadError, Plugin};
 use crate::subject::Name;
+
+/// How long a plugin may take to load before it is said why.
+const SILENT: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -84,9 +88,20 @@ impl Test {
 
     /// Tests one plugin without an app.
     fn alone(&self, path: &Path, folder: &Path) -> anyhow::Result<Report> {
-        let plugin = Plugin::load(&Engine::new(Limits::default().stack)?, path, None)?;
+        let plugin = self.load(&Engine::new(Limits::default().stack)?, path, None)?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         self.run(name, path, &mut Stand::open(plugin)?, folder)
+    }
+
+    /// Loads a plugin, and says why that takes long if somebody may be there to wonder.
+    fn load(&self, engine: &Engine, path: &Path, pinned: Option<&str>) -> Result<Plugin, LoadError> {
+        let is_told = self.common.output != Format::Json || std::io::stderr().is_terminal();
+        let say = || {
+            if is_told {
+                output::error(&format!("compiling {} (once)\n", path.display()));
+            }
+        };
+        output::while_slow(SILENT, say, || Plugin::load(engine, path, pinned))
     }
 
     /// Tests the modules of an app that have cases.
@@ -108,7 +123,7 @@ impl Test {
         for (module, folder) in wanted {
             let Some(folder) = folder else { continue };
             let engine = engines.with_stack(module.limits.stack)?;
-            let plugin = Plugin::load(&engine, &module.plugin, module.digest.as_deref());
+            let plugin = self.load(&engine, &module.plugin, module.digest.as_deref());
             let plugin = plugin.with_context(|| format!("module {} (is its plugin built?)", module.name))?;
             let mut stand = Stand::of(&config, module, plugin);
             reports.push(self.run(module.name.to_string(), &module.plugin, &mut stand, &folder)?);

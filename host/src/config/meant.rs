@@ -133,14 +133,9 @@ impl Context<'_> {
                 if !is_stream_name(&stream) {
                     return Err(Finding::new(at, not_a_name(&stream)));
                 }
-                let filters = match filter {
-                    Filters::All => Vec::new(),
-                    Filters::One(filter) => vec![filter],
-                    Filters::Some(filters) => filters,
-                };
-                Ok(Input { stream, filters })
+                Ok(Input { stream, filters: filter.map(filters_of).transpose()?.unwrap_or_default() })
             }
-            InputTable { stream: None, filter: Filters::All, events: Some(category) } => {
+            InputTable { stream: None, filter: None, events: Some(category) } => {
                 if !self.emitted.contains(&category) {
                     return Err(Finding::new(at, format!("no module emits the category \"{category}\"")));
                 }
@@ -154,6 +149,16 @@ impl Context<'_> {
             }
         }
     }
+}
+
+fn filters_of(written: Spanned<Filters>) -> Result<Vec<Filter>, Finding> {
+    let at = written.span();
+    let filters = match written.into_inner() {
+        Filters::One(filter) => vec![filter],
+        Filters::Some(filters) => filters,
+    };
+    streams::apart(&filters).map_err(|message| Finding::new(at, message))?;
+    Ok(filters)
 }
 
 /// Tries of an input whose plugin asks for another.

@@ -75,12 +75,72 @@ fn subjects_of(name: &str, modules: &[Module]) -> Vec<String> {
     if inputs().any(|input| input.filters.is_empty()) {
         return vec![format!("{}.>", name.to_lowercase())];
     }
-    let mut filters: Vec<&Filter> = inputs().flat_map(|input| &input.filters).collect();
-    filters.sort_by_key(|filter| filter.as_str());
-    filters.dedup();
-    // The server takes no subjects that overlap: the wider one stands for the narrower.
-    let is_covered = |one: &&Filter| {
-        filters.iter().any(|other| other != one && other.overlaps(one) && other.as_str().len() <= one.as_str().len())
+    let mut subjects = Vec::new();
+    inputs().flat_map(|input| &input.filters).for_each(|filter| add(&mut subjects, filter.clone()));
+    subjects.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    Filter::texts(&subjects)
+}
+
+/// Adds a subject of a stream. The server takes none that overlap: one that covers them stands for those that do.
+fn add(subjects: &mut Vec<Filter>, subject: Filter) {
+    let overlapping = subjects.iter().position(|other| other.overlaps(&subject));
+    match overlapping.and_then(|at| subjects.swap_remove(at).joined(&subject)) {
+        Some(joined) => add(subjects, joined),
+        None => subjects.push(subject),
+    }
+}
+
+/// Refuses filters of one module that overlap: the server takes no such filters from one reader.
+pub fn apart(filters: &[Filter]) -> Result<(), String> {
+    let others = |at| filters.iter().skip(at + 1);
+    let pairs = filters.iter().enumerate().flat_map(|(at, one)| others(at).map(move |other| (one, other)));
+    match pairs.filter_map(|(one, other)| Some((one, other, one.joined(other)?))).next() {
+        Some((one, other, joined)) => Err(overlap(one, other, &joined)),
+        None => Ok(()),
+    }
+}
+
+fn overlap(one: &Filter, other: &Filter, joined: &Filter) -> String {
+    let within = |narrow: &Filter, wide: &Filter| {
+        let narrow = narrow.as_str();
+        format!("the filter {narrow:?} is within {:?}: leave {narrow:?} out", wide.as_str())
     };
-    filters.iter().filter(|one| !is_covered(one)).map(|one| one.as_str().to_owned()).collect()
+    if one == other {
+        format!("the filter {:?} stands there twice: leave one out", one.as_str())
+    } else if one.covers(other) {
+        within(other, one)
+    } else if other.covers(one) {
+        within(one, other)
+    } else {
+        let (one, other, joined) = (one.as_str(), other.as_str(), joined.as_str());
+        format!("the filters {one:?} and {other:?} overlap: leave one out, or put {joined:?} for both")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::parse;
+
+    #[test]
+    fn a_stream_that_nobody_declares_stores_what_is_read_from_it_by_subjects_that_do_not_overlap() {
+        for (filters, subjects) in [
+            (&["orders.>", "orders.*"][..], &["orders.>"][..]),
+            (&["orders.*", "orders.>"], &["orders.>"]),
+            (&["orders.new", "orders.*", "bills.>"], &["bills.>", "orders.*"]),
+            (&["a.*.c", "a.b.*"], &["a.*.*"]),
+            (&["a.b.c", "a.d.e", "a.>"], &["a.>"]),
+            (&["a.*.c", "d.b.e", "a.b.*", "*.b.e"], &["*.*.*"]),
+            (&["a.b", "a.b"], &["a.b"]),
+        ] {
+            let modules = filters.iter().enumerate().map(|(at, filter)| {
+                format!("[modules.m{at}]\nplugin = \"p\"\ninput = {{ stream = \"S\", filter = \"{filter}\" }}\n")
+            });
+            let config = parse(&format!("app = \"a\"\n{}", modules.collect::<String>()), Path::new("pelton.toml"));
+            let wanted: Vec<_> = config.unwrap().undeclared_streams().collect();
+            assert_eq!(wanted.len(), 1);
+            assert_eq!(wanted[0].subjects, subjects, "{filters:?}");
+        }
+    }
 }

@@ -106,16 +106,13 @@ pub enum DedupeBy {
 #[serde(deny_unknown_fields)]
 pub struct InputTable {
     pub stream: Option<String>,
-    #[serde(default)]
-    pub filter: Filters,
+    pub filter: Option<Spanned<Filters>>,
     pub events: Option<Name>,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize)]
 #[serde(untagged, expecting = "a subject filter, or a list of them")]
 pub enum Filters {
-    #[default]
-    All,
     One(Filter),
     Some(Vec<Filter>),
 }

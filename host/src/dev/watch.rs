@@ -47,6 +47,14 @@ impl Seen {
         Self(seen)
     }
 
+    /// Takes for seen how `file` is `now`.
+    pub fn adopt(&mut self, file: &Path, now: &Self) {
+        match now.0.get(file) {
+            Some(about) => self.0.insert(file.to_owned(), *about),
+            None => self.0.remove(file),
+        };
+    }
+
     /// The files that `now` has otherwise.
     pub fn changed<'a>(&'a self, now: &'a Self) -> Vec<&'a Path> {
         let changed = now.0.iter().filter(|(path, about)| self.0.get(*path) != Some(about)).map(|(path, _)| path);
@@ -91,6 +99,9 @@ mod tests {
         let mut changed = before.changed(&now);
         changed.sort();
         assert_eq!(changed, [new.as_path(), kept.as_path(), gone.as_path()]);
+        let mut seen = before.clone();
+        [&new, &gone].into_iter().for_each(|file| seen.adopt(file, &now));
+        assert_eq!(seen.changed(&now), [kept.as_path()]);
         assert_eq!(others.changed(&Seen::files([config.as_path()])), [config.as_path()]);
     }
 }

@@ -63,6 +63,43 @@ fn filters_overlap_if_a_subject_passes_both() {
     }
 }
 
+#[test]
+fn a_filter_covers_another_if_it_lets_pass_all_that_the_other_does() {
+    let cases = [
+        ("a.b", "a.b", true),
+        ("a.*", "a.b", true),
+        ("a.b", "a.*", false),
+        ("a.>", "a.*", true),
+        ("a.*", "a.>", false),
+        ("a.>", "a.*.c", true),
+        ("a.>", "a", false),
+        ("a.>", "a.>", true),
+        (">", "*.>", true),
+        ("*.>", ">", false),
+        ("a.*.c", "a.b.*", false),
+        ("a.b.c", "a.b", false),
+    ];
+    for (one, other, expected) in cases {
+        assert_eq!(filter(one).covers(&filter(other)), expected, "{one} {other}");
+    }
+}
+
+#[test]
+fn filters_that_overlap_have_one_that_covers_both() {
+    let cases = [
+        ("a.b", "a.b", Some("a.b")),
+        ("a.>", "a.*", Some("a.>")),
+        ("a.*.c", "a.b.*", Some("a.*.*")),
+        ("*.b.>", "a.>", Some("*.>")),
+        ("a.b", "a.c", None),
+        ("a.>", "a", None),
+    ];
+    for (one, other, expected) in cases {
+        let joined = filter(one).joined(&filter(other));
+        assert_eq!(joined.as_ref().map(Filter::as_str), expected, "{one} {other}");
+    }
+}
+
 /// All subjects of one to four tokens out of two: any two filters of up to three tokens that overlap do so on one.
 fn small_subjects() -> Vec<String> {
     let mut all = vec!["a".to_owned(), "b".to_owned()];
@@ -84,6 +121,20 @@ proptest! {
         let expected = small_subjects().iter().any(|subject| one.matches(subject) && other.matches(subject));
         prop_assert_eq!(one.overlaps(&other), expected);
         prop_assert_eq!(other.overlaps(&one), expected);
+    }
+
+    #[test]
+    fn covers_agrees_with_trying_all_subjects_and_what_is_joined_covers_both(
+        one in "([ab*]|([ab*]\\.){0,2}([ab*]|>))",
+        other in "([ab*]|([ab*]\\.){0,2}([ab*]|>))",
+    ) {
+        let (one, other) = (filter(&one), filter(&other));
+        let expected = small_subjects().iter().all(|subject| one.matches(subject) || !other.matches(subject));
+        prop_assert_eq!(one.covers(&other), expected);
+        let joined = one.joined(&other);
+        prop_assert_eq!(joined.is_some(), one.overlaps(&other));
+        prop_assert_eq!(&joined, &other.joined(&one));
+        prop_assert!(joined.is_none_or(|joined| joined.covers(&one) && joined.covers(&other) && (joined == one) == one.covers(&other)));
     }
 }
 

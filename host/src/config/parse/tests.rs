@@ -74,6 +74,10 @@ fn what_does_not_fit_is_shown_with_line_and_column() {
         ),
         ("{ stream = \"ORDERS\", filter = \"orders.>\" }", "{ filter = \"a\" }", ":6:9: an input is"),
         ("\"orders.>\"", "\"orders..new\"", ":6:"),
+        ("\"orders.>\"", "[\"a\", \"b\", \"a\"]", ":6:39: the filter \"a\" stands there twice"),
+        ("\"orders.>\"", "[\"a.>\", \"a.*\"]", ":6:39: the filter \"a.*\" is within \"a.>\": leave \"a.*\" out"),
+        ("\"orders.>\"", "[\"a.b\", \"a.*\"]", ":6:39: the filter \"a.b\" is within \"a.*\": leave \"a.b\" out"),
+        ("\"orders.>\"", "[\"a.*.c\", \"a.b.*\"]", ":6:39: the filters \"a.*.c\" and \"a.b.*\" overlap"),
         ("app = \"shop\"", "app = ", ":2:"),
     ];
     for (from, to, expected) in cases {
