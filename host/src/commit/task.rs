@@ -153,7 +153,10 @@ impl Task {
             self.tell_spans(began, size, resent + 1);
             match if resend { self.committer.resend() } else { None } {
                 Some(messages) => (outcome, size) = publish(&self.publisher, &self.status, messages).await,
-                None => return true,
+                None => {
+                    self.status.settled();
+                    return true;
+                }
             }
         }
     }
