@@ -8,6 +8,8 @@
 mod nsc;
 mod server;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::config::Config;
@@ -78,7 +80,7 @@ pub fn permissions(config: &Config, inputs: &[String]) -> Result<Permissions, Un
     let (services, streams) = (asked_by_readers(&subjects), read_live(&subjects));
     let others = format!("{account}_CLIENTS");
     let inbox = || "_INBOX.>".to_owned();
-    let host = user(Role::Host, &account, host(config, &subjects, &inputs), heard_by_host(&config.app));
+    let host = user(Role::Host, &account, host(config, &subjects, &inputs), heard_by_host(config, &subjects));
     let asked = services.iter().map(|service| local(&config.app, service)).collect();
     let reader = user(Role::Reader, &others, asked, [vec![inbox()], streams.clone()].concat());
     let producer = user(Role::Producer, &others, inputs.clone(), vec![inbox()]);
@@ -117,14 +119,18 @@ fn host(config: &Config, subjects: &Subjects, inputs: &[String]) -> Vec<String> 
     let api = &config.nats.api_prefix;
     let own = [subjects.stream(), format!("KV_{}", subjects.hosts_bucket())];
     let read = config.modules.iter().map(|module| module.input.stream.clone());
-    let mut streams: Vec<String> = own.into_iter().chain(read).collect();
-    streams.sort();
-    streams.dedup();
-    let of_stream = |stream: &String| {
+    let read: BTreeSet<String> = own.into_iter().chain(read).collect();
+    let declared = config.streams.iter().map(|stream| stream.name.clone());
+    let made: BTreeSet<String> = read.iter().cloned().chain(declared).collect();
+    let of_made = |stream: &String| {
         [
             format!("{api}.STREAM.INFO.{stream}"),
             format!("{api}.STREAM.CREATE.{stream}"),
             format!("{api}.STREAM.UPDATE.{stream}"),
+        ]
+    };
+    let of_read = |stream: &String| {
+        [
             format!("{api}.STREAM.MSG.GET.{stream}"),
             format!("{api}.DIRECT.GET.{stream}"),
             format!("{api}.DIRECT.GET.{stream}.>"),
@@ -134,28 +140,38 @@ fn host(config: &Config, subjects: &Subjects, inputs: &[String]) -> Vec<String> 
         ]
     };
     let mut all = vec![format!("{api}.INFO")];
-    all.extend(streams.iter().flat_map(of_stream));
+    all.extend(made.iter().flat_map(of_made));
+    all.extend(read.iter().flat_map(of_read));
     all.extend(subjects.all());
     all.push(format!("$KV.{}.>", subjects.hosts_bucket()));
     if api != "$JS.API" {
         all.push(format!("{api}.$KV.{}.>", subjects.hosts_bucket()));
     }
-    all.push(format!("pelton-control.{}.>", config.app));
+    all.extend([format!("pelton-control.{}.>", config.app), queries(subjects)]);
     all.extend(inputs.iter().cloned());
     all
 }
 
-fn heard_by_host(app: &Name) -> Vec<String> {
-    ["_INBOX.>".to_owned(), format!("pelton-control.{app}.>"), "$SRV.>".to_owned()].into()
+/// What the host hears: answers, where its connection has them sent, and what it is asked.
+fn heard_by_host(config: &Config, subjects: &Subjects) -> Vec<String> {
+    let inbox = config.nats.inbox_prefix.as_deref().unwrap_or("_INBOX");
+    let control = format!("pelton-control.{}.>", config.app);
+    [format!("{inbox}.>"), control, queries(subjects), "$SRV.>".to_owned()].into()
 }
 
-/// What readers ask for: the app stream's state, and messages of it.
+/// Where a running host answers questions.
+fn queries(subjects: &Subjects) -> String {
+    format!("{}.>", subjects.queries())
+}
+
+/// What readers ask for: the app stream's state, messages of it, and what a running host answers.
 fn asked_by_readers(subjects: &Subjects) -> Vec<String> {
     let stream = subjects.stream();
     [
         format!("$JS.API.STREAM.INFO.{stream}"),
         format!("$JS.API.STREAM.MSG.GET.{stream}"),
         format!("$JS.API.DIRECT.GET.{stream}.>"),
+        queries(subjects),
     ]
     .into()
 }

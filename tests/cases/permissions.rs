@@ -92,6 +92,13 @@ async fn host_reader_and_producer_work_and_only_the_host_can_reach_the_app_strea
     assert_eq!(event.subject.as_str(), "pelton.demo.events.out.a");
     let got = app.pelton("reader", &["view", "get", "v", "a"])?;
     assert_eq!(String::from_utf8(got.stdout)?, "1\n", "{}", String::from_utf8_lossy(&got.stderr));
+    for client in [&admin, &reader] {
+        let views = eventually("the host to answer queries", SOON, async || {
+            Ok(client.request("pelton-query.demo.views.ls", "".into()).await.ok())
+        });
+        let views: serde_json::Value = serde_json::from_slice(&views.await?.payload)?;
+        assert_eq!(views[0]["view"], "v", "{views}");
+    }
     let looked: serde_json::Value = serde_json::from_slice(&app.pelton("host", &["doctor", "-o", "json"])?.stdout)?;
     let findings = looked.as_array().context("no list")?;
     assert!(findings.iter().all(|finding| finding["level"] != "error"), "{looked:#}");

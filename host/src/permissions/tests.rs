@@ -32,7 +32,8 @@ fn nobody_but_the_host_may_publish_what_the_app_stream_stores_or_is_in_its_accou
     }
     assert_eq!(user(&permissions, Role::Producer).publish, ["orders.>"]);
     let reader = user(&permissions, Role::Reader);
-    assert!(reader.publish.iter().all(|subject| subject.starts_with("$JS.web-shop.API.")), "{reader:?}");
+    let asks = |subject: &String| subject.starts_with("$JS.web-shop.API.") || subject == "pelton-query.web-shop.>";
+    assert!(reader.publish.iter().all(asks), "{reader:?}");
     let config = permissions.server_config();
     let import = "{ service: { account: WEB_SHOP, subject: \"$JS.API.STREAM.INFO.KV_web-shop\" }, \
                   to: \"$JS.web-shop.API.STREAM.INFO.KV_web-shop\" }";
@@ -59,9 +60,24 @@ fn a_domain_changes_what_the_host_asks() {
 }
 
 #[test]
+fn the_host_may_make_every_stream_that_is_declared_and_hears_answers_where_its_context_has_them_sent() {
+    let declared = of(&format!("{SHOP}[streams.LATER]\nsubjects = [\"later.>\"]\n"), &[]).unwrap();
+    let host = user(&declared, Role::Host);
+    let of_later: Vec<_> = host.publish.iter().filter(|subject| subject.ends_with("LATER")).collect();
+    assert_eq!(of_later, ["$JS.API.STREAM.INFO.LATER", "$JS.API.STREAM.CREATE.LATER", "$JS.API.STREAM.UPDATE.LATER"]);
+    assert!(host.subscribe.contains(&"_INBOX.>".to_owned()), "{host:?}");
+
+    let mut config = parse(SHOP, Path::new("pelton.toml")).unwrap();
+    config.nats.inbox_prefix = Some("_INBOX_shop".to_owned());
+    let host = permissions(&config, &[]).unwrap().users.remove(0);
+    assert!(host.subscribe.contains(&"_INBOX_shop.>".to_owned()), "{host:?}");
+    assert!(!host.subscribe.contains(&"_INBOX.>".to_owned()), "{host:?}");
+}
+
+#[test]
 fn commands_keep_subjects_from_the_shell() {
     let nsc = of(SHOP, &[]).unwrap().nsc();
-    assert!(nsc.contains("nsc add export --account WEB_SHOP --name app-3 --subject 'orders.>' --service"), "{nsc}");
+    assert!(nsc.contains("nsc add export --account WEB_SHOP --name app-4 --subject 'orders.>' --service"), "{nsc}");
     assert!(nsc.contains("--account WEB_SHOP_CLIENTS --name web-shop-producer --allow-pub 'orders.>'"), "{nsc}");
     assert!(nsc.lines().all(|line| line.starts_with("nsc ")), "{nsc}");
 }
