@@ -1,6 +1,7 @@
 //! Reads an app back for people and programs: modules, views, dead letters. Writes nothing.
 
 pub mod letters;
+mod owners;
 pub mod views;
 
 use std::collections::BTreeSet;
@@ -40,6 +41,11 @@ pub enum Error {
     Unknown { app: String, what: &'static str, name: String, command: &'static str },
     #[error("cannot list {what}: {cause}")]
     List { what: String, cause: String },
+    #[error(
+        "the values of the view {view:?} that are asked for take more than {most} bytes: ask for fewer keys at once; one \
+         that is too large by itself comes over HTTP at /views/{view}/KEY, and from the bucket"
+    )]
+    TooLarge { view: String, most: usize },
 }
 
 /// A module and its lanes.
@@ -91,13 +97,19 @@ impl Query {
         Arc::new(move |subject, _| runtime.block_on(reader.view(subject, true)).map_err(|error| error.to_string()))
     }
 
-    /// The records of all modules, by name.
+    /// The records of all modules, by name. A view stands only in that of its owner.
     pub async fn records(&self) -> Result<Vec<Record>, Error> {
         let mut records = Vec::new();
         for subject in self.subjects_of(&self.subjects.modules()).await? {
-            records.extend(self.reader.last_json::<Record>(&subject).await?.map(|stored| stored.value));
+            records.extend(self.reader.last_json::<Record>(&subject).await?);
         }
-        Ok(records)
+        Ok(owners::owned(records))
+    }
+
+    /// The names of all modules that have a record.
+    pub async fn module_names(&self) -> Result<Vec<Name>, Error> {
+        let subjects = self.subjects_of(&self.subjects.modules()).await?;
+        Ok(subjects.iter().filter_map(|subject| subject.rsplit('.').next()?.parse().ok()).collect())
     }
 
     /// All modules, by name.

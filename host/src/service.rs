@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::host::Connections;
-use crate::query::views::{MOST_KEYS, Wanted};
+use crate::query::views::{MOST_KEYS, PAGE_BYTES, Wanted};
 use crate::query::{self, Query};
 use crate::subject::Name;
 
@@ -52,7 +52,11 @@ struct Refused {
 
 impl From<query::Error> for Refused {
     fn from(error: query::Error) -> Self {
-        let code = if matches!(error, query::Error::Unknown { .. }) { 404 } else { 503 };
+        let code = match error {
+            query::Error::Unknown { .. } => 404,
+            query::Error::TooLarge { .. } => 413,
+            _ => 503,
+        };
         Self { code, why: error.to_string() }
     }
 }
@@ -84,7 +88,10 @@ async fn answer(
     }
     info!(service = name, "serving queries over NATS");
     let requests = select_all(endpoints);
-    let each = requests.for_each_concurrent(AT_A_TIME, |(question, request)| one(query.clone(), question, request));
+    // The server may be another after a reconnect, with another limit.
+    let each = requests.for_each_concurrent(AT_A_TIME, |(question, request)| {
+        one(query.clone(), question, request, connections.max_payload())
+    });
     shutdown.run_until_cancelled(each).await;
     service.stop().await
 }
@@ -92,17 +99,29 @@ async fn answer(
 /// Requests that are answered at a time.
 const AT_A_TIME: usize = 16;
 
-async fn one(query: Arc<Query>, question: Question, request: Request) {
+/// Bytes of an answer besides its entries: what is around them, and the key behind which the next page begins.
+const AROUND: usize = 8 << 10;
+
+/// Answers one request, in a message of at most `largest` bytes.
+async fn one(query: Arc<Query>, question: Question, request: Request, largest: usize) {
+    let entries = largest.saturating_sub(AROUND).min(PAGE_BYTES);
     let answer = match question {
         Question::Views => views(&query, &request).await,
-        Question::Keys => keys(&query, &request).await,
-        Question::Get => get(&query, &request).await,
+        Question::Keys => keys(&query, &request, entries).await,
+        Question::Get => get(&query, &request, entries).await,
         Question::Modules => modules(&query, &request).await,
     };
+    let answer = answer.and_then(|answer| if answer.len() > largest { Err(too_large(largest)) } else { Ok(answer) });
     let answer = answer.map(Into::into).map_err(|Refused { code, why }| ServiceError { code, status: one_line(&why) });
     if let Err(error) = request.respond(answer).await {
         warn!(?question, %error, "an answer could not be sent");
     }
+}
+
+/// Only a page that is one value gets so far, or a list of very many modules or views.
+fn too_large(largest: usize) -> Refused {
+    let why = format!("the answer does not fit into a message of {largest} bytes: ask over HTTP, or for other keys");
+    Refused { code: 413, why }
 }
 
 /// What may stand in a header.
@@ -120,7 +139,7 @@ async fn modules(query: &Query, request: &Request) -> Result<Vec<u8>, Refused> {
     json(&query.modules().await?)
 }
 
-async fn keys(query: &Query, request: &Request) -> Result<Vec<u8>, Refused> {
+async fn keys(query: &Query, request: &Request, bytes: usize) -> Result<Vec<u8>, Refused> {
     let Asked { view, keys, prefix, behind, limit } = asked(request)?;
     if !keys.is_empty() {
         return Err(bad("keys are for views.get"));
@@ -129,18 +148,18 @@ async fn keys(query: &Query, request: &Request) -> Result<Vec<u8>, Refused> {
     if !(1..=MOST_KEYS).contains(&limit) {
         return Err(bad(format!("limit goes from 1 to {MOST_KEYS}")));
     }
-    json(&query.page(&named(view)?, &Wanted { prefix, behind, limit }).await?)
+    json(&query.page(&named(view)?, &Wanted { prefix, behind, limit, bytes }).await?)
 }
 
 /// Keys of a page, if the client does not say.
 const KEYS: usize = 100;
 
-async fn get(query: &Query, request: &Request) -> Result<Vec<u8>, Refused> {
+async fn get(query: &Query, request: &Request, bytes: usize) -> Result<Vec<u8>, Refused> {
     let Asked { view, keys, prefix, behind, limit } = asked(request)?;
     if !prefix.is_empty() || behind.is_some() || limit.is_some() || !(1..=MOST_KEYS).contains(&keys.len()) {
         return Err(bad(format!("views.get takes view and 1 to {MOST_KEYS} keys")));
     }
-    json(&query.entries(&named(view)?, keys).await?)
+    json(&query.entries(&named(view)?, keys, bytes).await?)
 }
 
 fn named(view: Option<Name>) -> Result<Name, Refused> {

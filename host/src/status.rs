@@ -136,6 +136,11 @@ impl Status {
         known.then_some((&module.stream, Sequence(least)))
     }
 
+    /// Whether this host runs a module, so that its position here is the newest there is.
+    pub fn runs(&self, module: &Name) -> bool {
+        self.position(module).is_some() && self.phases().any(|(name, phase)| name == module && phase == Phase::Running)
+    }
+
     /// Waits until `module` has committed up to `sequence`; false if it has not after `patience`.
     pub async fn wait(&self, module: &Name, sequence: Sequence, patience: Duration) -> bool {
         let mut moved = self.0.moved.subscribe();
@@ -153,6 +158,11 @@ impl Status {
             }
         };
         *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+
+    /// Notes that no batch is in hand any more: what stood in the way of the last one is over, however it ended.
+    pub fn settled(&self) {
+        *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Counts what was committed of a module.
@@ -204,5 +214,8 @@ mod tests {
         assert_eq!(reasons(Outcome::GuardRejected), []);
         assert_eq!(reasons(Outcome::Unavailable(full())).len(), 1);
         assert_eq!(reasons(Outcome::Committed(Sequence(7))), []);
+        assert_eq!(reasons(Outcome::Ambiguous("timed out".to_owned())).len(), 1);
+        status.settled();
+        assert_eq!(status.reasons(), [], "it had landed after all");
     }
 }

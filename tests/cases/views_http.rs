@@ -118,7 +118,8 @@ async fn a_host_that_starts_on_a_paused_module_knows_how_far_it_came() -> Result
     let host = app.host_called("second")?;
     let http = host.http().await?;
     logged(&host, &["running"]).await?;
-    assert_eq!(http.get("/views/v/x/1?after=IN:7&timeout=50ms").await?.text(), "1");
+    let at_once = tokio::time::timeout(SOON, http.get("/views/v/x/1?after=IN:7&timeout=60s")).await;
+    assert_eq!(at_once.context("it waits for a module that does not run")??.text(), "1");
     assert_eq!(http.get("/views/v/x/1?after=IN:8&timeout=50ms").await?.status, 504);
     Ok(())
 }
@@ -215,5 +216,59 @@ async fn the_same_answers_come_from_a_micro_service_that_stock_tools_find() -> R
         let refused = ask(&app, endpoint, payload).await?.err().context("an answer")?;
         assert!(refused.0 == code && refused.1.contains(named), "{endpoint}: {refused:?}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_too_many_for_an_answer_are_refused_and_come_page_by_page() -> Result<()> {
+    let (app, host, http) = app().await?;
+    logged(&host, &["serving queries over NATS"]).await?;
+    let names = ["big/1", "big/2", "big/3", "big/4"];
+    for key in names {
+        let done = app.publish("in.a", json!([{"write": {"key": key, "size": 400_000}}]).to_string()).await?;
+        app.covered("probe", 1, done).await?;
+    }
+    let page = http.get_json("/views/v?prefix=big/").await?;
+    assert_eq!((keys(&page), &page["next"]), (names.to_vec(), &Value::Null));
+    let twelve = names.repeat(3).join("&key=");
+    let refused = http.get(&format!("/views/v?key={twelve}")).await?;
+    assert!(
+        refused.status == 413 && refused.problem().contains("fewer keys"),
+        "{} {}",
+        refused.status,
+        refused.problem()
+    );
+
+    let got = ask(&app, "views.get", json!({"view": "v", "keys": ["big/2", "big/1"]})).await?;
+    assert_eq!(got.ok().context("no answer")?[0]["key"], "big/2", "in the order in which they are asked for");
+    let refused = ask(&app, "views.get", json!({"view": "v", "keys": names})).await?.err().context("an answer")?;
+    assert!(refused.0 == "413" && refused.1.contains("fewer keys"), "{refused:?}");
+    let (mut found, mut behind) = (Vec::new(), Value::Null);
+    loop {
+        let page = ask(&app, "views.keys", json!({"view": "v", "prefix": "big/", "behind": behind})).await?;
+        let page = page.ok().context("no page")?;
+        found.extend(keys(&page).into_iter().map(str::to_owned));
+        behind = page["next"].clone();
+        if behind.is_null() {
+            break;
+        }
+    }
+    assert_eq!(found, names);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_moved_to_another_module_is_listed_once_and_can_be_tapped() -> Result<()> {
+    let (app, mut host, _) = app().await?;
+    assert!(host.terminate().await?.success());
+    app.configure(&probe::module("").replace("modules.probe", "modules.z-new"))?;
+    let host = app.host_called("second")?;
+    app.covered("z-new", 1, 7).await?;
+    let views = host.http().await?.get_json("/views").await?;
+    assert_eq!(views["views"], json!([{"view": "v", "generation": 1, "module": "z-new", "stream": "IN"}]));
+    let tapped = app.pelton(&["tap", "--kind", "view", "--since", "first", "--limit", "1", "-o", "json"])?;
+    let said = String::from_utf8_lossy(&tapped.stderr);
+    let item: Value = serde_json::from_slice(&tapped.stdout).with_context(|| said.into_owned())?;
+    assert_eq!((&item["what"], &item["module"]), (&json!("view"), &json!("z-new")));
     Ok(())
 }

@@ -143,7 +143,10 @@ impl Task {
             }
             match if resend { self.committer.resend() } else { None } {
                 Some(messages) => outcome = publish(&self.publisher, &self.status, messages).await,
-                None => return true,
+                None => {
+                    self.status.settled();
+                    return true;
+                }
             }
         }
     }

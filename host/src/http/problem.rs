@@ -50,6 +50,7 @@ impl From<query::Error> for Problem {
     fn from(error: query::Error) -> Self {
         let status = match &error {
             query::Error::Unknown { .. } => StatusCode::NOT_FOUND,
+            query::Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             query::Error::Read(read::Error::Malformed { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
             query::Error::AppStream(_)
             | query::Error::Read(read::Error::Unreadable(_))

@@ -13,7 +13,7 @@ use super::problem::as_json;
 use super::{Problem, Served};
 use crate::config::Period;
 use crate::event::Sequence;
-use crate::query::views::{self, MOST_KEYS, Wanted};
+use crate::query::views::{self, MOST_KEYS, PAGE_BYTES, Wanted};
 use crate::subject::Name;
 
 /// Keys of a page, if the client does not say.
@@ -56,6 +56,7 @@ pub async fn keys(State(served): State<Served>, Path(view): Path<String>, params
         prefix: params.one("prefix")?.unwrap_or_default().to_owned(),
         behind: params.one("behind")?.map(str::to_owned),
         limit: limit(&params)?,
+        bytes: PAGE_BYTES,
     };
     covered(&served, &view, &params).await?;
     if keys.is_empty() {
@@ -64,7 +65,7 @@ pub async fn keys(State(served): State<Served>, Path(view): Path<String>, params
     if ["prefix", "behind", "limit"].iter().any(|paging| params.one(paging).ok().flatten().is_some()) {
         return Err(bad("key asks for certain keys: leave prefix, behind and limit out"));
     }
-    Ok(as_json(&json!({ "entries": served.query.entries(&view, keys).await? })))
+    Ok(as_json(&json!({ "entries": served.query.entries(&view, keys, PAGE_BYTES).await? })))
 }
 
 fn limit(params: &Params) -> Result<usize, Problem> {
@@ -125,14 +126,16 @@ async fn covered(served: &Served, view: &Name, params: &Params) -> Result<(), Pr
     if made_from != stream {
         return Err(bad(format!("the view \"{view}\" is made from the stream {made_from:?}, not {stream:?}")));
     }
+    // A module that does not run here has its position in the app stream, if it ever ran: before the wait and behind it.
+    if !served.status.runs(&owner.name) && stored(served, &owner.name).await.is_ok_and(|covered| covered >= sequence) {
+        return Ok(());
+    }
     let stopping = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the host is told to stop: ask again");
     let waited = served.shutdown.run_until_cancelled(served.status.wait(&owner.name, sequence, patience)).await;
     if waited.ok_or_else(stopping)? {
         return Ok(());
     }
-    // A module that does not run here has its position in the app stream.
-    let checkpoints = served.query.module(&owner.name).await?.checkpoints;
-    let covered = checkpoints.iter().map(|checkpoint| checkpoint.covered).min().unwrap_or_default();
+    let covered = stored(served, &owner.name).await?;
     if covered >= sequence {
         return Ok(());
     }
@@ -141,6 +144,12 @@ async fn covered(served: &Served, view: &Name, params: &Params) -> Result<(), Pr
         owner.name, owner.name
     );
     Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).with("stream", stream).with("covered", covered))
+}
+
+/// Up to where the checkpoints of a module say that all its lanes are done.
+async fn stored(served: &Served, module: &Name) -> Result<Sequence, Problem> {
+    let checkpoints = served.query.module(module).await?.checkpoints;
+    Ok(checkpoints.iter().map(|checkpoint| checkpoint.covered).min().unwrap_or_default())
 }
 
 #[cfg(test)]

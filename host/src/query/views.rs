@@ -1,7 +1,7 @@
 //! Views read back: which there are, their keys, page by page, and values.
 
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -44,6 +44,8 @@ pub struct Wanted {
     pub behind: Option<String>,
     /// The most keys.
     pub limit: usize,
+    /// The most bytes of entries in JSON. A page has one entry at least, however large it is.
+    pub bytes: usize,
 }
 
 /// Some keys of a view, in order.
@@ -57,8 +59,10 @@ pub struct Page {
 
 /// The most keys of a page.
 pub const MOST_KEYS: usize = 1_000;
-/// A page ends at the value with which it has this many bytes.
-const PAGE_BYTES: usize = 4 << 20;
+/// The most bytes of entries that one answer has, in JSON.
+pub const PAGE_BYTES: usize = 4 << 20;
+/// The most keys that one page looks at. A page ends early when many of them were deleted.
+const MOST_READ: usize = 5_000;
 /// Values that are read at a time.
 const AT_A_TIME: usize = 32;
 
@@ -78,7 +82,11 @@ impl Query {
 
     /// The keys of a view that hold something, or did until they were deleted; in order.
     pub async fn keys(&self, view: &Name) -> Result<Vec<String>, Error> {
-        let values = self.subjects.view_values(view, self.generation(view).await?);
+        self.keys_of(view, self.generation(view).await?).await
+    }
+
+    async fn keys_of(&self, view: &Name, generation: Generation) -> Result<Vec<String>, Error> {
+        let values = self.subjects.view_values(view, generation);
         let prefix = values.trim_end_matches('>').to_owned();
         let subjects = self.subjects_of(&values).await?;
         let mut keys: Vec<String> =
@@ -90,31 +98,27 @@ impl Query {
     /// The keys of a view that are wanted and have a value.
     pub async fn page(&self, view: &Name, wanted: &Wanted) -> Result<Page, Error> {
         let generation = self.generation(view).await?;
-        let mut keys = self.keys(view).await?;
+        let mut keys = self.keys_of(view, generation).await?;
         let behind = |key: &String| wanted.behind.as_ref().is_none_or(|last| key > last);
         keys.retain(|key| key.starts_with(&wanted.prefix) && behind(key));
         let all = keys.len();
-        let mut read = stream::iter(keys).map(|key| self.entry_of(view, generation, key)).buffered(AT_A_TIME);
-        let (mut entries, mut seen, mut bytes, mut last) = (Vec::new(), 0, 0, None);
-        while let Some(entry) = read.try_next().await? {
-            seen += 1;
-            last = Some(entry.key.clone());
-            if let Some(value) = &entry.value {
-                bytes += value.len();
-                entries.push(entry);
-            }
-            if entries.len() >= wanted.limit || bytes >= PAGE_BYTES {
-                break;
-            }
-        }
-        Ok(Page { entries, next: last.filter(|_| seen < all) })
+        let read = stream::iter(keys).map(|key| self.entry_of(view, generation, key)).buffered(AT_A_TIME);
+        page_of(read, all, wanted).await
     }
 
-    /// These keys with their values, in the order given.
-    pub async fn entries(&self, view: &Name, keys: Vec<String>) -> Result<Vec<Entry>, Error> {
+    /// These keys with their values, in the order given; refused if they have more than `most` bytes in JSON.
+    pub async fn entries(&self, view: &Name, keys: Vec<String>, most: usize) -> Result<Vec<Entry>, Error> {
         let generation = self.generation(view).await?;
-        let read = stream::iter(keys).map(|key| self.entry_of(view, generation, key)).buffered(AT_A_TIME);
-        read.try_collect().await
+        let mut read = stream::iter(keys).map(|key| self.entry_of(view, generation, key)).buffered(AT_A_TIME);
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while let Some(entry) = read.try_next().await? {
+            bytes += entry.size();
+            if bytes > most {
+                return Err(Error::TooLarge { view: view.to_string(), most });
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
     }
 
     /// A key that has a value.
@@ -140,6 +144,33 @@ impl Query {
     }
 }
 
+impl Entry {
+    /// The bytes that it takes in a list in JSON.
+    fn size(&self) -> usize {
+        serde_json::to_vec(self).map_or(0, |json| json.len() + ",".len())
+    }
+}
+
+/// The page that `read` makes, the entries of `all` keys in order.
+async fn page_of(read: impl Stream<Item = Result<Entry, Error>>, all: usize, wanted: &Wanted) -> Result<Page, Error> {
+    let mut read = std::pin::pin!(read);
+    let (mut entries, mut seen, mut bytes, mut last) = (Vec::new(), 0, 0, None);
+    while let Some(entry) = read.try_next().await? {
+        let size = if entry.value.is_some() { entry.size() } else { 0 };
+        bytes += size;
+        if bytes > wanted.bytes && !entries.is_empty() {
+            break;
+        }
+        seen += 1;
+        last = Some(entry.key.clone());
+        entries.extend(entry.value.is_some().then_some(entry));
+        if entries.len() >= wanted.limit || bytes >= wanted.bytes || seen >= MOST_READ {
+            break;
+        }
+    }
+    Ok(Page { entries, next: last.filter(|_| seen < all) })
+}
+
 /// Whether a value is JSON, and as such the same text.
 pub fn as_json(value: &[u8]) -> Option<&RawValue> {
     serde_json::from_slice(value).ok()
@@ -153,5 +184,37 @@ fn shown<S: Serializer>(value: &Option<Bytes>, serializer: S) -> Result<S::Ok, S
         (Some(json), _) => json.serialize(serializer),
         (None, Ok(text)) => text.serialize(serializer),
         (None, Err(_)) => serde_json::json!({ "base64": BASE64.encode(value) }).serialize(serializer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page of keys of five digits; each third has a value of 100 digits, the others are deleted.
+    async fn page(keys: usize, limit: usize, bytes: usize) -> Page {
+        let entry = |at: usize| {
+            let value = at.is_multiple_of(3).then(|| Bytes::from("7".repeat(100)));
+            Ok(Entry { key: format!("{at:05}"), revision: Sequence(1), value })
+        };
+        let wanted = Wanted { limit, bytes, ..Wanted::default() };
+        page_of(stream::iter((0..keys).map(entry)), keys, &wanted).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_page_ends_at_its_keys_its_bytes_or_the_keys_it_looked_at() {
+        let cases = [
+            ((9, 100, PAGE_BYTES), 3, None),
+            ((9, 2, PAGE_BYTES), 2, Some("00003")),
+            ((9, 100, 300), 2, Some("00005")),
+            ((9, 100, 1), 1, Some("00000")),
+            ((2 * MOST_READ, 10_000, PAGE_BYTES), MOST_READ.div_ceil(3), Some("04999")),
+        ];
+        for ((keys, limit, bytes), entries, next) in cases {
+            let page = page(keys, limit, bytes).await;
+            assert_eq!((page.entries.len(), page.next.as_deref()), (entries, next), "{keys} {limit} {bytes}");
+            let written = serde_json::to_vec(&page.entries).unwrap().len();
+            assert!(written <= bytes + 2 || page.entries.len() == 1, "{written} {bytes}");
+        }
     }
 }
