@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use self::judge::findings;
 use crate::commit::checkpoint::Checkpoint;
-use crate::commit::record::{Record, State};
+use crate::commit::record::Record;
 use crate::subject::Name;
 
 /// Something that was looked at.
@@ -58,6 +58,8 @@ pub struct Facts {
     pub modules: BTreeMap<Name, Module>,
     /// Modules that the app stream knows and the config does not.
     pub left: Vec<Name>,
+    /// What of the app stream could not be listed, and why.
+    pub unlisted: Vec<String>,
     /// Dead letters that wait, by module.
     pub dead_letters: BTreeMap<Name, usize>,
 }
@@ -140,8 +142,8 @@ pub struct Input {
 pub struct Module {
     /// Its input stream.
     pub stream: String,
-    /// Its record, if it ever ran, and its checkpoints.
-    pub ran: Option<(Record, Vec<Checkpoint>)>,
+    /// Its record, if it ever ran, and its checkpoints; or why they cannot be read.
+    pub ran: Result<Option<(Record, Vec<Checkpoint>)>, String>,
     /// What of the config its record forbids.
     pub changed: Option<String>,
     /// How far behind it is, in messages and seconds.
@@ -149,8 +151,9 @@ pub struct Module {
 }
 
 impl Module {
-    fn state(&self) -> Option<&State> {
-        self.ran.as_ref().map(|(record, _)| &record.state)
+    /// Its record and its checkpoints, if it ran and they can be read.
+    fn stands(&self) -> Option<&(Record, Vec<Checkpoint>)> {
+        self.ran.as_ref().ok()?.as_ref()
     }
 }
 

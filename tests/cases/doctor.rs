@@ -51,6 +51,10 @@ async fn an_app_is_looked_over_before_and_after_it_ran() -> Result<()> {
     let text = String::from_utf8(app.pelton(&["doctor"])?.stdout)?;
     assert!(text.contains("       mend: pelton dlq ls probe"), "{text}");
 
+    app.pelton_json(&["dlq", "discard", "--all"])?;
+    let (mended, _) = found(&app, "module probe")?;
+    assert_eq!(levels(&mended), ["ok"], "the mark of one that is gone is none that waits: {mended:?}");
+
     app.server.stop().await?;
     assert_eq!(app.pelton(&["doctor"])?.status.code(), Some(69));
     Ok(())
@@ -85,6 +89,13 @@ async fn what_is_broken_is_an_error_and_ends_with_1() -> Result<()> {
     assert_eq!(levels(&found(&app, "stream IN")?.0), ["warn"]);
     let (recreated, code) = found(&app, "module probe")?;
     assert_eq!((levels(&recreated), code), (vec!["error"], Some(1)), "{recreated:?}");
+
+    for subject in ["pelton.demo.ckpt.probe.1.0", "pelton.demo.module.probe"] {
+        app.publish(subject, "no JSON").await?;
+        let (damaged, code) = found(&app, "module probe")?;
+        assert_eq!((levels(&damaged), code), (vec!["error"], Some(1)), "{damaged:?}");
+        assert!(damaged[0]["seen"].as_str().is_some_and(|seen| seen.contains(subject)), "{damaged:?}");
+    }
 
     app.jetstream().delete_stream("KV_demo").await?;
     let (lost, _) = found(&app, "app stream")?;

@@ -15,11 +15,10 @@ use crate::commit::read::Reader;
 use crate::commit::record::Record;
 use crate::commit::witness::Witness;
 use crate::config::{self, Config};
-use crate::dlq::Selection;
 use crate::event::rfc3339;
 use crate::guest::{Engines, Plugin};
 use crate::host::Connections;
-use crate::query::Query;
+use crate::query::{self, Query};
 use crate::route::Filter;
 use crate::source::InputStream;
 use crate::subject::{Name, Subjects};
@@ -45,6 +44,7 @@ pub async fn collect(config: &Config, connections: &Connections, now: OffsetDate
         inputs: inputs(config, &context, &subjects).await,
         modules: BTreeMap::new(),
         left: Vec::new(),
+        unlisted: Vec::new(),
         dead_letters: BTreeMap::new(),
     };
     if let Some(reader) = reader {
@@ -56,7 +56,7 @@ pub async fn collect(config: &Config, connections: &Connections, now: OffsetDate
     } else {
         let never = |module: &config::Module| Module {
             stream: module.input.stream.clone(),
-            ran: None,
+            ran: Ok(None),
             changed: None,
             behind: (None, None),
         };
@@ -188,29 +188,32 @@ fn input(stream: &InputStream, subjects: &Subjects) -> Input {
 
 /// Adds what the app stream knows of modules and dead letters.
 async fn known(config: &Config, query: &Query, facts: &mut Facts, now: OffsetDateTime) {
-    let mut states: BTreeMap<Name, _> = query
-        .modules()
-        .await
-        .unwrap_or_default()
-        .into_iter()
-        .map(|state| (state.record.module.clone(), state))
-        .collect();
-    let lags = query.lags(&config.modules, now).await.unwrap_or_default();
-    let mut seconds: BTreeMap<Name, Option<f64>> = lags.into_iter().map(|lag| (lag.module, lag.seconds)).collect();
     for module in &config.modules {
-        let state = states.remove(&module.name);
-        let changed = state.as_ref().and_then(|state| {
-            state.record.allows(&Record::of(module, &state.record.plugin)).err().map(|changed| changed.to_string())
-        });
-        let behind = (state.as_ref().and_then(|state| state.lag), seconds.remove(&module.name).flatten());
-        let ran = state.map(|state| (state.record, state.checkpoints));
-        let stream = module.input.stream.clone();
-        facts.modules.insert(module.name.clone(), Module { stream, ran, changed, behind });
+        facts.modules.insert(module.name.clone(), known_of(module, query, now).await);
     }
-    facts.left = states.into_keys().collect();
-    for letter in query.dead_letters(&Selection::default()).await.unwrap_or_default() {
-        if let Ok(name) = letter.module.parse() {
-            *facts.dead_letters.entry(name).or_default() += 1;
+    match query.module_names().await {
+        Ok(names) => facts.left = names.into_iter().filter(|name| !facts.modules.contains_key(name)).collect(),
+        Err(error) => facts.unlisted.push(error.to_string()),
+    }
+    match query.waiting().await {
+        Ok(waiting) => facts.dead_letters = waiting,
+        Err(error) => facts.unlisted.push(error.to_string()),
+    }
+}
+
+/// What it knows of one module. What cannot be read is not the same as what is not there.
+async fn known_of(module: &config::Module, query: &Query, now: OffsetDateTime) -> Module {
+    let stream = module.input.stream.clone();
+    let state = match query.module(&module.name).await {
+        Ok(state) => state,
+        Err(error) => {
+            let ran = if matches!(error, query::Error::Unknown { .. }) { Ok(None) } else { Err(error.to_string()) };
+            return Module { stream, ran, changed: None, behind: (None, None) };
         }
-    }
+    };
+    let wanted = Record::of(module, &state.record.plugin);
+    let changed = state.record.allows(&wanted).err().map(|changed| changed.to_string());
+    let lags = query.lags(std::slice::from_ref(module), now).await.unwrap_or_default();
+    let seconds = lags.first().and_then(|lag| lag.seconds);
+    Module { stream, ran: Ok(Some((state.record, state.checkpoints))), changed, behind: (state.lag, seconds) }
 }

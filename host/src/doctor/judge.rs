@@ -24,6 +24,9 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         Some(stream) => found.extend(app_stream(stream, facts.server.sync)),
         None => found.push(Finding::warn("app stream", "there is none yet", "pelton run")),
     }
+    found.extend(facts.unlisted.iter().map(|why| {
+        Finding::error("app stream", why, "nats stream info; if this user may not ask, pelton permissions --role host")
+    }));
     for (name, plugin) in &facts.plugins {
         found.push(match plugin {
             Ok(()) => Finding::ok(format!("plugin of {name}"), "loads"),
@@ -191,7 +194,7 @@ fn module(name: &Name, module: &Module, stream: Option<&Input>) -> Vec<Finding> 
         ));
     }
     found.extend(state(name, module));
-    if let Some((record, checkpoints)) = &module.ran {
+    if let Some((record, checkpoints)) = module.stands() {
         if checkpoints.len() != usize::from(record.lanes) {
             let seen = format!("{} of its {} lanes have a checkpoint", checkpoints.len(), record.lanes);
             found.push(Finding::error(what(), seen, "restore the app stream from a backup"));
@@ -209,11 +212,15 @@ fn module(name: &Name, module: &Module, stream: Option<&Input>) -> Vec<Finding> 
 
 fn state(name: &Name, module: &Module) -> Option<Finding> {
     let what = format!("module {name}");
-    match module.state() {
-        None => Some(Finding::warn(what, "it never ran", "pelton run")),
-        Some(State::Running) => None,
-        Some(State::Paused) => Some(Finding::warn(what, "it is paused", format!("pelton module resume {name}"))),
-        Some(State::Halted(why)) => {
+    let record = match &module.ran {
+        Err(why) => return Some(Finding::error(what, why, "restore the app stream from a backup, if it is damaged")),
+        Ok(None) => return Some(Finding::warn(what, "it never ran", "pelton run")),
+        Ok(Some((record, _))) => record,
+    };
+    match &record.state {
+        State::Running => None,
+        State::Paused => Some(Finding::warn(what, "it is paused", format!("pelton module resume {name}"))),
+        State::Halted(why) => {
             let mend = format!("mend the cause, then pelton module resume {name}");
             Some(Finding::error(what, format!("it halted: {why}"), mend))
         }
@@ -225,7 +232,7 @@ const REBIND: &str = "restore the stream, or have the module go on in this one w
 /// Whether the stream is what the checkpoints saw, and whether it still holds what the lanes have before them.
 fn positions(name: &Name, module: &Module, stream: &Input) -> Vec<Finding> {
     let what = || format!("module {name}");
-    let Some((_, checkpoints)) = &module.ran else { return Vec::new() };
+    let Some((_, checkpoints)) = module.stands() else { return Vec::new() };
     let mut found = Vec::new();
     if let Some(other) = checkpoints.iter().find(|checkpoint| checkpoint.created != stream.created) {
         let seen =

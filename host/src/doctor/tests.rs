@@ -1,4 +1,5 @@
 use super::*;
+use crate::commit::record::State;
 use crate::event::Sequence;
 use crate::route::{HASH_VERSION, KeyExpr};
 use crate::subject::Generation;
@@ -30,7 +31,7 @@ fn well() -> Facts {
     };
     let module = Module {
         stream: "ORDERS".to_owned(),
-        ran: Some((record, vec![checkpoint(7), checkpoint(9)])),
+        ran: Ok(Some((record, vec![checkpoint(7), checkpoint(9)]))),
         changed: None,
         behind: (Some(2), Some(0.5)),
     };
@@ -66,6 +67,7 @@ fn well() -> Facts {
         inputs: [("ORDERS".to_owned(), Ok(input))].into(),
         modules: [(name(), module)].into(),
         left: Vec::new(),
+        unlisted: Vec::new(),
         dead_letters: [(name(), 0)].into(),
     }
 }
@@ -82,8 +84,12 @@ fn stream(facts: &mut Facts) -> &mut AppStream {
     facts.app_stream.as_mut().unwrap()
 }
 
+fn ran(facts: &mut Facts) -> &mut (Record, Vec<Checkpoint>) {
+    module(facts).ran.as_mut().unwrap().as_mut().unwrap()
+}
+
 fn state(facts: &mut Facts, state: State) {
-    module(facts).ran.as_mut().unwrap().0.state = state;
+    ran(facts).0.state = state;
 }
 
 #[test]
@@ -112,7 +118,9 @@ type Case = (fn(&mut Facts), Level, &'static str, &'static str, &'static str);
 
 #[test]
 fn what_is_wrong_is_named_with_what_mends_it() {
-    let cases: [Case; 24] = [
+    let cases: [Case; 26] = [
+        (|f| f.unlisted.push("no list".to_owned()), Level::Error, "app stream", "no list", "stream info"),
+        (|f| module(f).ran = Err("not JSON".to_owned()), Level::Error, "module totals", "not JSON", "backup"),
         (|f| f.server.fits = false, Level::Error, "server", "too old", "install nats-server 2.14.4"),
         (|f| f.server.jetstream = Err("off".to_owned()), Level::Error, "jetstream", "off", "enable jetstream"),
         (
@@ -180,13 +188,7 @@ fn what_is_wrong_is_named_with_what_mends_it() {
             "key",
             "set it back",
         ),
-        (
-            |f| module(f).ran.as_mut().unwrap().1.truncate(1),
-            Level::Error,
-            "module totals",
-            "1 of its 2 lanes",
-            "backup",
-        ),
+        (|f| ran(f).1.truncate(1), Level::Error, "module totals", "1 of its 2 lanes", "backup"),
         (
             |f| input(f).created = "2026-02-02T00:00:00Z".to_owned(),
             Level::Error,
@@ -221,7 +223,7 @@ fn what_waits_or_is_left_over_is_said_too() {
     let mut facts = well();
     facts.dead_letters = [(name(), 3)].into();
     facts.left = vec!["old".parse().unwrap()];
-    module(&mut facts).ran = None;
+    module(&mut facts).ran = Ok(None);
     module(&mut facts).behind = (None, Some(31.0));
     let found = findings(&facts);
     let seen: Vec<_> = found.iter().filter(|one| one.level == Level::Warn).map(|one| one.seen.as_str()).collect();

@@ -1,10 +1,15 @@
 //! Dead letters read back page by page: however many there are, one request reads few of them.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Serialize, Serializer};
 
 use super::{Error, Query};
 use crate::commit::audit::Letter;
+use crate::commit::read::is_deletion;
 use crate::dlq::{DeadLetter, Selection};
 use crate::event::Sequence;
 use crate::policy::CauseKind;
@@ -42,6 +47,8 @@ pub struct Short {
 const MOST_READ: usize = 1_000;
 /// Dead letters that are read at a time.
 const AT_A_TIME: usize = 32;
+/// Headers that are asked for at a time.
+const HEADERS: usize = 1_000;
 /// The most characters of a message in a list.
 const MESSAGE: usize = 300;
 
@@ -63,6 +70,44 @@ impl Query {
             }
         }
         Ok(Page { letters, next: last.filter(|_| seen < left) })
+    }
+
+    /// How many dead letters wait, by module. Reads their headers and not their inputs: those that were removed leave a
+    /// mark for a while.
+    pub async fn waiting(&self) -> Result<BTreeMap<Name, usize>, Error> {
+        let failed = |cause: &dyn std::fmt::Display| {
+            let what = "dead letters".to_owned();
+            Error::List { what, cause: cause.to_string() }
+        };
+        let config = pull::Config {
+            description: Some("Pelton counts dead letters".to_owned()),
+            deliver_policy: DeliverPolicy::LastPerSubject,
+            ack_policy: AckPolicy::None,
+            filter_subject: self.subjects.dead_letters(None),
+            headers_only: true,
+            memory_storage: true,
+            num_replicas: 1,
+            inactive_threshold: Duration::from_secs(30),
+            ..pull::Config::default()
+        };
+        let app_stream = self.context.get_stream(self.subjects.stream()).await.map_err(|e| failed(&e))?;
+        let consumer = app_stream.create_consumer(config).await.map_err(|e| failed(&e))?;
+        let (mut waiting, mut left) = (BTreeMap::new(), consumer.cached_info().num_pending);
+        while left > 0 {
+            let mut read = consumer.fetch().max_messages(HEADERS).messages().await.map_err(|e| failed(&e))?;
+            // Those that are removed meanwhile do not come.
+            left = 0;
+            while let Some(message) = read.try_next().await.map_err(|e| failed(&e))? {
+                left = message.info().map_err(|e| failed(&e))?.pending;
+                let stands = !message.headers.as_ref().is_some_and(is_deletion);
+                if let Some(Place::DeadLetter { module, .. }) = self.subjects.place(&message.subject).filter(|_| stands)
+                {
+                    *waiting.entry(module).or_default() += 1;
+                }
+            }
+        }
+        app_stream.delete_consumer(&consumer.cached_info().name).await.map_err(|e| failed(&e))?;
+        Ok(waiting)
     }
 
     /// Where dead letters of the wanted module and lane stand, in order.
