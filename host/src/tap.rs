@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 pub use self::data::{Beginning, Data};
 pub use self::item::{Item, What, effect, inputs};
 use self::merge::Merge;
-pub use self::wish::{DATA, Since, Wish};
+pub use self::wish::{DATA, Since, Wish, is_counted};
 use crate::commit::record::Record;
 use crate::config::From;
 use crate::event::{Message, Sequence};
@@ -93,7 +93,8 @@ fn effects_of(subjects: &Subjects, records: &[Record], what: &BTreeSet<What>) ->
             What::Commit => names.map(|module| subjects.checkpoints(module)).collect(),
         }
     };
-    what.iter().flat_map(of).collect()
+    // The server refuses a filter that is there twice.
+    what.iter().flat_map(of).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// Where each stream begins: the one that a position is of there, all others at the time of that message.
@@ -114,6 +115,7 @@ impl Begin {
 async fn begin(query: &Query, records: &[Record], since: &Since) -> Result<Begin, Error> {
     let (stream, sequence) = match since {
         Since::Now => return Ok(Begin { at: From::New, exactly: None }),
+        Since::First => return Ok(Begin { at: From::First, exactly: None }),
         Since::Time(time) => return Ok(Begin { at: From::Time(*time), exactly: None }),
         Since::Sequence(stream, sequence) => (stream.clone(), *sequence),
     };

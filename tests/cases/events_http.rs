@@ -206,6 +206,13 @@ async fn what_is_no_event_or_no_input_is_refused_and_nothing_is_stored() -> Resu
     assert!(stored::events(&app, "out").await?.is_empty());
     let half = http.send("POST", "/events/in.a", &batch, format!("[{EVENT},{large}]")).await?;
     assert_eq!((half.status, half.json()?["published"].as_array().map(Vec::len)), (413, Some(1)));
+
+    let mut config = app.jetstream().get_stream("IN").await?.cached_info().config.clone();
+    config.max_message_size = 600;
+    app.jetstream().update_stream(&config).await?;
+    let long = format!(r#"{{"specversion":"1.0","id":"l","source":"s","type":"t","data":"{}"}}"#, "x".repeat(700));
+    let never = http.send("POST", "/events/in.a", &structured, long).await?;
+    assert!(never.status == 413 && never.problem().contains("than stream IN takes"), "{never:?}");
     Ok(())
 }
 

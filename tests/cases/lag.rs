@@ -1,12 +1,20 @@
 //! `pelton lag`, as a monitor calls it.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
+use futures::TryStreamExt;
 use pelton_tests::App;
 use serde_json::Value;
 
 use crate::probe;
 
 const FOLD: &str = "[modules.fold]\nplugin = \"fold.wasm\"\ninput = { stream = \"IN\" }\nviews = [\"fold\"]\n";
+
+/// The consumers of the input stream.
+async fn consumers(app: &App) -> Result<BTreeSet<String>> {
+    Ok(app.jetstream().get_stream("IN").await?.consumer_names().try_collect().await?)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_monitor_is_told_by_lines_and_by_the_exit_code() -> Result<()> {
@@ -40,7 +48,9 @@ async fn a_monitor_is_told_by_lines_and_by_the_exit_code() -> Result<()> {
         let (code, said) = lag(arguments)?;
         assert_eq!(code, expected, "{arguments:?}: {said}");
     }
+    let before = consumers(&app).await?;
     let output = app.pelton(&["lag", "--warn", "1", "-o", "json"])?;
+    assert_eq!(consumers(&app).await?.difference(&before).count(), 0, "who only looks leaves no consumer behind");
     let json: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!((&json[0]["level"], &json[0]["messages"]), (&"warning".into(), &2.into()));
     assert!(json[0]["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0 && seconds < 600.0), "{json}");

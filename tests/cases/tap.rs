@@ -57,6 +57,9 @@ async fn the_past_is_shown_in_order_with_what_caused_what() -> Result<()> {
     assert!(commit[0]["data"]["epoch"].is_u64(), "{commit:?}");
     let cut = tapped(&app, &["--since", "1", "--kind", "input", "probe", "--data", "5", "--limit", "1"])?;
     assert_eq!((&cut[0]["data_cut"], &cut[0]["size"]), (&orders[..5].into(), &orders.len().into()));
+    app.jetstream().get_stream("IN").await?.delete_message(1).await?;
+    let left = tapped(&app, &["probe", "--since", "first", "--kind", "input", "--limit", "2"])?;
+    assert_eq!((&left[0]["sequence"], &left[1]["sequence"]), (&2.into(), &3.into()), "all that there still is");
     Ok(())
 }
 
@@ -111,6 +114,7 @@ async fn a_tap_on_what_is_not_there_says_so() -> Result<()> {
         (&["--since", "5"], 1, "stream IN holds no message 5"),
         (&["--since", "IN:5"], 1, "no message 5"),
         (&["--since", "ELSEWHERE:1"], 1, "ELSEWHERE"),
+        (&["--since", "5000000d"], 2, "1970"),
         (&["--kind", "nothing"], 2, "dead-letter"),
     ] {
         let output = app.pelton(&[&["tap"], arguments].concat())?;

@@ -12,7 +12,7 @@ use super::output::line;
 use crate::config::Period;
 use crate::event::Sequence;
 use crate::subject::Name;
-use crate::tap::{self, DATA, Item, Since, What, Wish};
+use crate::tap::{self, DATA, Item, Since, What, Wish, is_counted};
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -28,7 +28,8 @@ pub struct Tap {
     /// With this CloudEvents type
     #[arg(long = "type")]
     kind: Option<String>,
-    /// From here on: `now`, a while ago like `10m`, an RFC 3339 time, a position in the input stream, or STREAM:POSITION
+    /// From here on: `now`, a while ago like `10m`, an RFC 3339 time, a position in the input stream, STREAM:POSITION, or
+    /// `first`, which is all there is
     #[arg(long, default_value = "now")]
     since: Since,
     /// End after so many
@@ -48,7 +49,7 @@ letter. The past comes in the order of storage. Inputs that are tried again are 
 Examples:
   pelton tap                                what happens from now on
   pelton tap totals --since 10m             the last ten minutes of one module, and on
-  pelton tap --key 42 --since ORDERS:1      all that ever happened about key 42
+  pelton tap --key 42 --since first         all that is stored about key 42
   pelton tap --kind dead-letter -o json     failures, for a program
   pelton tap --limit 1                      wait for something to happen";
 
@@ -93,23 +94,30 @@ impl FromStr for Since {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let sequence = |text: &str| text.parse().ok().filter(|sequence| *sequence > 0).map(Sequence);
-        if text == "now" {
-            return Ok(Self::Now);
+        match text {
+            "now" => return Ok(Self::Now),
+            "first" => return Ok(Self::First),
+            _ => {}
         }
         if let Some(sequence) = sequence(text) {
             return Ok(Self::Sequence(None, sequence));
         }
+        let counted = |time: Option<OffsetDateTime>| {
+            let time = time.filter(|time| is_counted(*time)).map(Self::Time);
+            time.ok_or_else(|| format!("{text:?} is too long ago or to come: the server counts time from 1970 to 2262"))
+        };
         if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
-            return Ok(Self::Time(time));
+            return counted(Some(time));
         }
         if let Ok(Period(ago)) = text.parse() {
-            return Ok(Self::Time(OffsetDateTime::now_utc() - ago));
+            let ago = time::Duration::try_from(ago).ok();
+            return counted(ago.and_then(|ago| OffsetDateTime::now_utc().checked_sub(ago)));
         }
         let split = text.rsplit_once(':').and_then(|(stream, number)| Some((stream, sequence(number)?)));
         if let Some((stream, sequence)) = split.filter(|(stream, _)| !stream.is_empty()) {
             return Ok(Self::Sequence(Some(stream.to_owned()), sequence));
         }
-        Err(format!("{text:?} is no beginning: write now, 10m, 2026-01-31T00:00:00Z, 42 or ORDERS:42"))
+        Err(format!("{text:?} is no beginning: write now, 10m, 2026-01-31T00:00:00Z, 42, ORDERS:42 or first"))
     }
 }
 
@@ -122,6 +130,7 @@ mod tests {
         let time = OffsetDateTime::from_unix_timestamp(0).unwrap();
         let cases = [
             ("now", Some(Since::Now)),
+            ("first", Some(Since::First)),
             ("42", Some(Since::Sequence(None, Sequence(42)))),
             ("ORDERS:42", Some(Since::Sequence(Some("ORDERS".to_owned()), Sequence(42)))),
             ("1970-01-01T00:00:00Z", Some(Since::Time(time))),
@@ -129,6 +138,10 @@ mod tests {
             ("ORDERS:x", None),
             (":1", None),
             ("yesterday", None),
+            ("5000000d", None),
+            ("30000d", None),
+            ("1969-12-31T23:59:59Z", None),
+            ("2263-01-01T00:00:00Z", None),
         ];
         for (text, since) in cases {
             assert_eq!(text.parse::<Since>().ok(), since, "{text}");

@@ -21,6 +21,7 @@ use crate::event::{Mark, Message, Sequence};
 use crate::source::reader::{self, Item};
 use crate::source::{Error, InputStream};
 use crate::subject::Subjects;
+use crate::tap::is_counted;
 
 /// How often a stream without events says that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -92,8 +93,7 @@ fn since(text: &str) -> Result<From, Problem> {
         (_, Ok(sequence)) if sequence > 0 => Ok(From::Sequence(Sequence(sequence))),
         _ => {
             let time = OffsetDateTime::parse(text, &Rfc3339).map_err(no_time)?;
-            let counted = u64::try_from(time.unix_timestamp_nanos()).is_ok_and(|nanos| nanos < u64::MAX / 2);
-            counted.then_some(From::Time(time)).ok_or_else(|| bad("the server counts time from 1970 to 2262"))
+            is_counted(time).then_some(From::Time(time)).ok_or_else(|| bad("the server counts time from 1970 to 2262"))
         }
     }
 }

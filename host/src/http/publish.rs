@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use async_nats::jetstream::{self, ErrorCode, context::PublishError, context::PublishErrorKind};
 use async_nats::{HeaderMap as Headers, HeaderName, HeaderValue};
 use axum::body::Bytes;
 use axum::extract::State;
@@ -149,16 +150,57 @@ async fn publish(served: &Served, subject: &str, stream: &str, event: &Event) ->
         Ok(sent) => sent.await,
         Err(error) => Err(error),
     };
-    let stored = stored.map_err(|error| {
-        let detail = format!("the event {:?} may not be stored: {error}; publish it again, with the same id", event.id);
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
-    })?;
+    let stored = stored.map_err(|error| refusal(&event.id, stream, &error))?;
     Ok(Published { id: event.id.clone(), stream: stored.stream, sequence: stored.sequence })
+}
+
+/// Why an event is not stored, or may not be. Only what may fit later is to be published again.
+fn refusal(id: &str, stream: &str, error: &PublishError) -> Problem {
+    let said = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>());
+    let (status, detail) = match (error.kind(), said.map(|said| (said.error_code(), said.code()))) {
+        (PublishErrorKind::MaxPayloadExceeded, _) | (_, Some((ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM, _))) => {
+            let detail = format!("the event {id:?} is larger than stream {stream} takes: {error}");
+            (StatusCode::PAYLOAD_TOO_LARGE, detail)
+        }
+        // An account without room may have some later.
+        (_, Some((code, 400..500))) if code != ErrorCode::ACCOUNT_RESOURCES_EXCEEDED => {
+            (StatusCode::BAD_REQUEST, format!("stream {stream} refuses the event {id:?}: {error}"))
+        }
+        _ => {
+            let detail = format!("the event {id:?} may not be stored: {error}; publish it again, with the same id");
+            (StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
+    };
+    Problem::new(status, detail)
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
+
+    #[test]
+    fn only_what_may_be_stored_later_is_to_be_published_again() {
+        let server = |code: usize, err_code: u64| {
+            let said = serde_json::json!({ "code": code, "err_code": err_code, "description": "no" });
+            let said: jetstream::Error = serde_json::from_value(said).unwrap();
+            PublishError::with_source(PublishErrorKind::Other, said)
+        };
+        for (error, status) in [
+            (server(400, 10054), 413),
+            (PublishErrorKind::MaxPayloadExceeded.into(), 413),
+            (server(400, 10060), 400),
+            (server(400, 10002), 503),
+            (server(500, 10047), 503),
+            (server(503, 10077), 503),
+            (PublishErrorKind::TimedOut.into(), 503),
+            (PublishErrorKind::StreamNotFound.into(), 503),
+            (PublishErrorKind::BrokenPipe.into(), 503),
+        ] {
+            assert_eq!(refusal("a", "IN", &error).into_response().status(), status, "{error}");
+        }
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()

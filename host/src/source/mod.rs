@@ -188,8 +188,16 @@ impl InputStream {
 
     /// The first message that `policy` gives.
     async fn first(&self, policy: DeliverPolicy, filters: &[String]) -> Result<Option<Message>, Error> {
-        let api = |cause: &dyn std::fmt::Display| api(self.name(), &cause);
         let consumer = self.consumer(policy, filters).await?;
+        let first = self.next_of(&consumer).await?;
+        let name = &consumer.cached_info().name;
+        self.stream.delete_consumer(name).await.map_err(|e| api(self.name(), &e))?;
+        Ok(first)
+    }
+
+    /// The next message of `consumer`, if there is one already.
+    async fn next_of(&self, consumer: &consumer::Consumer<pull::Config>) -> Result<Option<Message>, Error> {
+        let api = |cause: &dyn std::fmt::Display| api(self.name(), &cause);
         let mut messages = consumer.fetch().max_messages(1).messages().await.map_err(|e| api(&e))?;
         let Some(first) = messages.next().await else { return Ok(None) };
         let received = first.map_err(|e| api(&e))?;

@@ -118,6 +118,13 @@ fn what_the_app_stream_holds_is_shown_as_what_its_subject_says() {
 }
 
 #[test]
+fn a_view_in_two_records_is_one_filter() {
+    let subjects = Subjects::new(&name("shop"));
+    let records = [record("one", "IN", "v"), record("two", "IN", "v")];
+    assert_eq!(effects_of(&subjects, &records, &[What::View].into()), ["$KV.shop.v.*.>"]);
+}
+
+#[test]
 fn a_wish_takes_what_all_of_it_takes() {
     let routings = [Routing::of_record(&record("one", "IN", "v"))];
     let item = inputs("IN", &Arc::new(message("in.a", &[], "5")), &routings, DATA).remove(0);

@@ -53,11 +53,18 @@ impl Wish {
     }
 }
 
+/// Whether the server can count a time: in nanoseconds since 1970, up to 2262.
+pub fn is_counted(time: OffsetDateTime) -> bool {
+    i64::try_from(time.unix_timestamp_nanos()).is_ok_and(|nanos| nanos >= 0)
+}
+
 /// Where to begin.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Since {
     /// With what is stored from now on.
     Now,
+    /// With the first message that there still is.
+    First,
     /// With what was stored at this time or later.
     Time(OffsetDateTime),
     /// With this message and what was stored after it. Without a stream: of the one that the modules read, besides what
