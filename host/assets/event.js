@@ -33,7 +33,7 @@ export async function event({ main, signal }, stream, sequence) {
       ["Stored", moment(story.time)],
       ["Subject", h("span", { class: "mono wrap" }, story.subject)],
       made && ["Made by", [links.module(made.module), ` (${made.what})`]],
-      ["Size", bytes(story.size)],
+      ["Size", bytes(story.bytes)],
       ...attributes(told),
     ]),
     h("h2", {}, "Data"), shown(story),
@@ -71,7 +71,7 @@ function causes({ causes: list, lost, made_by: made, event: told }) {
     lost && h("li", {}, position(lost), h("span", { class: "soft" }, "is not there any more")));
 }
 
-function effects({ effects: { events, dead_letters: letters, values, scanned, complete }, taken_by: taken, stream }) {
+function effects({ effects: { events, dead_letters: letters, values, scanned, complete }, taken_by: taken }) {
   const note = complete ? null : h("p", { class: "soft note" }, `Only the first ${count(scanned)} events that were stored after it were looked through, so there may be more.`);
   if (!taken.length) return plain("Nothing: no module of this app takes it.");
   const standing = letters.filter((one) => !one.removed);
@@ -82,6 +82,6 @@ function effects({ effects: { events, dead_letters: letters, values, scanned, co
     letters.length > standing.length ? h("p", { class: "soft" }, "It was a dead letter that was replayed or discarded.") : null,
     values.length ? [h("h3", {}, "Under its key by now"), h("ol", { class: "items" }, values.map((one) => itemLine(one))),
       h("p", { class: "soft note" }, "Views name no input: later inputs of the same key may have written these.")] : null,
-    taken.some((one) => one.key) ? h("p", {}, h("a", { href: `#/feed${query({ key: taken.find((one) => one.key).key, since: `${stream}:1` })}` }, "All that happened to this key")) : null,
+    taken.some((one) => one.key) ? h("p", {}, h("a", { href: `#/feed${query({ key: taken.find((one) => one.key).key, since: "first" })}` }, "All that happened to this key")) : null,
   ];
 }

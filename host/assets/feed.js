@@ -7,7 +7,7 @@ import { empty, failed, field, heading, itemLine, say, select } from "./parts.js
 /** Lines that are kept; more than this nobody reads back. */
 const MOST = 300;
 const KINDS = [["input", "inputs"], ["event", "events"], ["view", "view writes"], ["dead-letter", "dead letters"], ["commit", "commits"]];
-const SINCE = [["now", "from now on"], ["1m", "the last minute"], ["10m", "the last 10 minutes"], ["1h", "the last hour"], ["1d", "the last day"]];
+const SINCE = [["now", "from now on"], ["1m", "the last minute"], ["10m", "the last 10 minutes"], ["1h", "the last hour"], ["1d", "the last day"], ["first", "the beginning"]];
 
 export async function feed({ main, state, signal, parameters }) {
   const wish = wishOf(parameters);
@@ -54,11 +54,13 @@ export async function feed({ main, state, signal, parameters }) {
   follow(wish, take, begun, tell, nothing, signal);
 }
 
-/** Keeps a stream open until `signal`; after the first time it goes on from now. */
+/** Keeps a stream open until `signal`; once it has begun it goes on from now. */
 async function follow(wish, take, begun, tell, nothing, signal) {
-  for (let since = wish.since; !signal.aborted; since = "now") {
+  let since = wish.since;
+  const goesOn = () => { since = "now"; begun(); };
+  while (!signal.aborted) {
     try {
-      await stream("/api/feed", { ...wish, since }, take, begun, signal);
+      await stream("/api/feed", { ...wish, since }, take, goesOn, signal);
     } catch (problem) {
       if (signal.aborted) return;
       if (problem.status === 401) return;

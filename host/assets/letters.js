@@ -21,7 +21,7 @@ export async function letters({ main, state, signal, parameters }) {
   const wish = Object.fromEntries(FILTERS.map((name) => [name, parameters.get(name) ?? ""]));
   const body = h("div", {}, loading("dead letters"));
   const bulk = h("div", { class: "buttons" });
-  const found = { letters: [], next: null };
+  const found = { letters: [], next: null, busy: false };
   const load = async () => {
     const answer = await get("/api/dead-letters", { ...wish, behind: found.next }, signal);
     found.letters.push(...answer.letters);
@@ -30,9 +30,10 @@ export async function letters({ main, state, signal, parameters }) {
   };
   const draw = () => {
     const asked = Object.values(wish).some(Boolean);
-    fill(bulk, found.letters.length ? many(found, state, draw) : "");
+    // While many are worked through, nothing else is begun.
+    if (!found.busy) fill(bulk, found.letters.length ? many(found, state, draw) : "");
     fill(body, found.letters.length ? list(found.letters) : none(asked, found.next),
-      found.next && h("div", { class: "buttons" }, h("button", { type: "button", onclick: load }, "More")));
+      found.next && !found.busy && h("div", { class: "buttons" }, acting("More", true, load)));
   };
   fill(main, heading("Dead letters", bulk), filters(wish, state), mayNot(state.app), body);
   await load();
@@ -56,13 +57,22 @@ function list(all) {
 function many(found, state, draw) {
   const each = async (doing, done, act) => {
     let fine = 0;
-    for (const [at, letter] of [...found.letters].entries()) {
-      say(`${doing} ${at + 1} of ${at + found.letters.length}`);
-      if (await act(letter)) {
-        fine += 1;
-        found.letters.splice(found.letters.indexOf(letter), 1);
-        draw();
+    const all = [...found.letters];
+    found.busy = true;
+    buttons.forEach((button) => { button.disabled = true; });
+    draw();
+    try {
+      for (const [at, letter] of all.entries()) {
+        say(`${doing} ${at + 1} of ${count(all.length)}`);
+        if (await act(letter)) {
+          fine += 1;
+          found.letters.splice(found.letters.indexOf(letter), 1);
+          draw();
+        }
       }
+    } finally {
+      found.busy = false;
+      draw();
     }
     say(`${count(fine)} ${done}${found.letters.length ? `, ${count(found.letters.length)} stay` : ""}`);
   };
@@ -72,7 +82,8 @@ function many(found, state, draw) {
     const yes = await confirm(`Discard ${number} dead letters?`, "Their inputs will never be processed. This cannot be undone.", "Discard");
     if (yes) await each("Discarding", "discarded", async (letter) => Boolean((await post(`${path(letter)}/discard`)).discarded));
   };
-  return [acting(`Replay these ${number}`, state.app.acts, replay), acting(`Discard these ${number}`, state.app.acts, discard, "danger")];
+  const buttons = [acting(`Replay these ${number}`, state.app.acts, replay), acting(`Discard these ${number}`, state.app.acts, discard, "danger")];
+  return buttons;
 }
 
 function filters(wish, state) {

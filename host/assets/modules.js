@@ -95,8 +95,9 @@ export async function module({ main, state, signal }, name) {
   state.watch((answer) => {
     const one = answer?.modules.find(({ record }) => record.module === name);
     if (!one) return;
-    if (drawn !== stateOf(one)) {
-      drawn = stateOf(one);
+    // Not drawn anew each time, since somebody may be about to press it. What it does hangs on the record alone.
+    if (drawn !== runs(one)) {
+      drawn = runs(one);
       fill(buttons, action(one, state));
     }
     keepFocus(live, () => fill(live, about(one, state.history.get(name) ?? [])));
@@ -120,14 +121,17 @@ const pause = (time, signal) => new Promise((next) => {
   signal.addEventListener("abort", () => { clearTimeout(timer); next(false); });
 });
 
+/** Whether it is meant to run, here or elsewhere. */
+const runs = ({ record }) => record.state === "running";
+
 function action(one, state) {
-  const { module: name, state: stands } = one.record;
+  const { module: name } = one.record;
   const act = (verb, done) => async () => {
     await post(`/api/modules/${part(name)}/${verb}`);
     say(`Module ${name} ${done}`);
     await state.refresh();
   };
-  return stands === "running"
+  return runs(one)
     ? acting("Pause", state.app.acts, act("pause", "is paused"))
     : acting("Resume", state.app.acts, act("resume", "goes on"), "main");
 }

@@ -124,7 +124,8 @@ export function acting(label, may, act, kind = "") {
     try {
       await act();
     } catch (problem) {
-      say(problem.message);
+      // Whoever went to another page needs no word of it.
+      if (problem.name !== "AbortError") say(problem.message);
     }
     button.disabled = false;
   } }, label);

@@ -31,7 +31,7 @@ export async function view({ main, signal, parameters }, name) {
     status.textContent = told(of, wish);
     const more = () => h("button", { type: "button", onclick: (event) => { event.target.disabled = true; attempt(() => load(of)); } },
       wish.text && wish.how !== "begin" ? "Search on" : "More");
-    fill(body, list(name, of.entries, wish), of.next !== null && h("div", { class: "buttons" }, more()));
+    fill(body, list(name, of, wish), of.next !== null && h("div", { class: "buttons" }, more()));
   };
   const attempt = async (act) => {
     try {
@@ -61,13 +61,15 @@ async function page(name, prefix, found, signal) {
 async function search(name, text, found, signal) {
   const wanted = text.toLowerCase();
   const until = { looked: found.looked + SEARCHED, entries: found.entries.length + PAGE };
+  let answer;
   do {
-    const answer = await get(`/views/${part(name)}`, { behind: found.next, limit: CHUNK }, signal);
+    answer = await get(`/views/${part(name)}`, { behind: found.next, limit: CHUNK }, signal);
     found.looked += answer.entries.length;
     found.entries.push(...answer.entries.filter(({ key, value }) =>
       key.toLowerCase().includes(wanted) || oneLine(value).toLowerCase().includes(wanted)));
     found.next = answer.next ?? null;
-  } while (found.next !== null && found.looked < until.looked && found.entries.length < until.entries);
+    // A page without entries looked at many keys that were deleted.
+  } while (answer.entries.length && found.next !== null && found.looked < until.looked && found.entries.length < until.entries);
 }
 
 function told({ entries, next, looked }, { text, how }) {
@@ -77,8 +79,9 @@ function told({ entries, next, looked }, { text, how }) {
   return `${count(entries.length)} of ${count(looked)} keys hold “${text}”${next === null ? "" : "; there are more to look through"}`;
 }
 
-function list(name, entries, { text }) {
+function list(name, { entries, next }, { text }) {
   if (!entries.length) {
+    if (next !== null) return empty("None so far", "There are more to look through.");
     return text ? empty("Nothing found", "No key is like that. Upper and lower case count for what a key begins with.")
       : empty("No keys yet", "Nothing was written to this view.");
   }

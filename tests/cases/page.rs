@@ -245,6 +245,7 @@ async fn a_message_names_what_caused_it_and_what_it_caused() -> Result<()> {
     app.covered("fold", 1, 1).await?;
 
     let story = http.get_json(&format!("/api/events/IN/{first}")).await?;
+    assert!(story["bytes"].is_u64(), "{story}");
     let effects = &story["effects"];
     let events = effects["events"].as_array().context("no events")?;
     assert_eq!((events.len(), &effects["complete"], &story["causes"]), (2, &json!(true), &json!([])));

@@ -24,7 +24,7 @@ pub struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// The bytes of its payload.
-    pub size: usize,
+    pub bytes: usize,
     /// The event's data; the payload, if there is no event.
     #[serde(flatten)]
     pub data: Data,
@@ -66,7 +66,7 @@ impl Told {
             subject: message.subject.clone(),
             event,
             problem,
-            size: message.payload.len(),
+            bytes: message.payload.len(),
             data,
         }
     }
@@ -76,5 +76,27 @@ impl From<Event> for Attributes {
     fn from(event: Event) -> Self {
         let Event { id, source, kind, subject, time, content_type, correlation, causation, .. } = event;
         Self { id, source, kind, subject, time, content_type, correlation, causation, attributes: event.attributes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_the_message_are_told_apart_from_those_of_data_that_is_cut() {
+        let message = Message {
+            sequence: Sequence(7),
+            stored: OffsetDateTime::UNIX_EPOCH,
+            subject: "in.a".to_owned(),
+            headers: vec![("content-type".to_owned(), "application/cloudevents+json".to_owned())],
+            payload: r#"{"specversion":"1.0","id":"1","source":"s","type":"t","data":"long enough"}"#.into(),
+        };
+        let told = serde_json::to_string(&Told::of("IN", &message, 4)).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&read["bytes"], told.matches("\"size\"").count()), (&message.payload.len().into(), 1), "{told}");
+        assert!(read["size"].as_u64().is_some_and(|size| size < 20), "{told}");
     }
 }
