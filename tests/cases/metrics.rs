@@ -31,6 +31,12 @@ async fn reads(host: &Host, sample: &str, expected: f64) -> Result<()> {
     found.await.with_context(|| format!("it is not {expected}"))
 }
 
+/// How many inputs stand before the module, as the consumer that shows its progress says.
+async fn progress(app: &App) -> Result<u64> {
+    let stream = app.jetstream().get_stream("IN").await?;
+    Ok(stream.consumer_info("pelton-demo-probe").await?.num_pending)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_inputs_of_which_one_is_rejected_are_counted_once_each() -> Result<()> {
     let app = App::with_input(&probe::module("lanes = 2\nattempts = 3")).await?;
@@ -42,6 +48,8 @@ async fn ten_inputs_of_which_one_is_rejected_are_counted_once_each() -> Result<(
     app.publish("in.bad", r#"[{"require":"bad"}]"#).await?;
     app.publish("in.bad", r#"["trap"]"#).await?;
     app.covered("probe", 2, 10).await?;
+    // Made when the lag is measured for the first time: before that the metric is 0 whatever the lag.
+    eventually("the lag to be measured", SOON, async || Ok(progress(&app).await.ok())).await?;
     for (sample, expected) in [
         ("pelton_inputs_total{module=\"probe\"}", 10.0),
         ("pelton_events_total{module=\"probe\"}", 16.0),

@@ -31,7 +31,7 @@ async fn app() -> Result<(App, Host)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_document_names_every_path_and_is_for_those_who_may_read() -> Result<()> {
+async fn every_path_of_the_document_is_there_and_it_is_for_those_who_may_read() -> Result<()> {
     let (_app, host) = app().await?;
     let http = host.http().await?;
     assert_eq!(http.get("/openapi.json").await?.status, 401);
@@ -51,7 +51,6 @@ async fn the_document_names_every_path_and_is_for_those_who_may_read() -> Result
             assert!(![404, 405].contains(&answer.status), "{method} {path}: {answer:?}");
         }
     }
-    assert_eq!(paths.len(), 11);
     Ok(())
 }
 
