@@ -23,6 +23,7 @@ use pelton::guest::{Call, Engine, Plugin, Rate, Setting};
 use pelton::lane::views::Views;
 use pelton::policy::{Failed, Failure};
 use pelton::subject::{Generation, Name, Subjects};
+use pelton::traces::Ratio;
 use wasm_smith::{Config, Module};
 use wasmparser::{Parser, Payload};
 
@@ -263,7 +264,7 @@ fn views() -> Views {
     let fetch = |_: &str, _: bool| Ok(Stored { value: None, revision: NEVER_WRITTEN });
     let (app, stream, created) = (name("corpus"), "IN".to_owned(), String::new());
     let (subjects, generation) = (Subjects::new(&app), Generation::default());
-    let origin = Origin { subjects, module: app.clone(), app, stream, created, generation };
+    let origin = Origin { subjects, module: app.clone(), app, stream, created, generation, ratio: Ratio::default() };
     Views::new(Arc::new(origin), Arc::new(grants), Arc::new(fetch), true, 1 << 20)
 }
 
