@@ -264,8 +264,7 @@ fn views() -> Views {
     let fetch = |_: &str, _: bool| Ok(Stored { value: None, revision: NEVER_WRITTEN });
     let (app, stream, created) = (name("corpus"), "IN".to_owned(), String::new());
     let (subjects, generation) = (Subjects::new(&app), Generation::default());
-    let ratio = Ratio::default();
-    let origin = Origin { subjects, module: app.clone(), app, stream, created, generation, ratio };
+    let origin = Origin { subjects, module: app.clone(), app, stream, created, generation, ratio: Ratio::default() };
     Views::new(Arc::new(origin), Arc::new(grants), Arc::new(fetch), true, 1 << 20)
 }
 

@@ -124,7 +124,7 @@ pub struct Committer {
     /// What was committed since somebody asked.
     tallies: Vec<(LaneId, Tally)>,
     /// What is to be told of the sampled inputs among it.
-    spans: Vec<Box<Processed>>,
+    spans: Vec<Processed>,
 }
 
 /// How often a batch is sent unchanged without a clear answer, before it is taken to be too large.
@@ -227,7 +227,7 @@ impl Committer {
     }
 
     /// What is to be told of the sampled inputs that were committed since this was asked last.
-    pub fn spans(&mut self) -> Vec<Box<Processed>> {
+    pub fn spans(&mut self) -> Vec<Processed> {
         std::mem::take(&mut self.spans)
     }
 
@@ -280,7 +280,7 @@ impl Committer {
             let mut tally = Tally::default();
             for step in lane.steps.drain(..part.steps.min(lane.steps.len())) {
                 tally.add(&step);
-                self.spans.extend(step.spans);
+                self.spans.extend(step.spans.map(|processed| *processed));
             }
             self.tallies.push((part.lane.clone(), tally));
             lane.guard = at(part.checkpoint_at);

@@ -123,10 +123,10 @@ pub fn meant(
             Some(header) => {
                 return Err(Finding::new(header.span(), "headers go with the endpoint that they are for: give both"));
             }
-            None => of_environment(&set)?,
+            None => of_environment(set)?,
         },
     };
-    let resource = resource_of(app, &set);
+    let resource = resource_of(app, set);
     Ok(Traces { ratio, export: to.map(|(endpoint, headers)| Export { endpoint, headers, resource }) })
 }
 

@@ -169,7 +169,7 @@ impl Ratio {
 
     /// The ratio `part`; none if it is not from 0 to 1.
     pub fn new(part: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&part).then(|| Self((part * Self::ALL as f64) as u64))
+        (0.0..=1.0).contains(&part).then_some(Self((part * Self::ALL as f64) as u64))
     }
 
     /// Whether it takes none.

@@ -254,6 +254,6 @@ fn attributes(origin: &Origin, lane: u16, input: &Delivery, is_replay: bool) -> 
             ("cloudevents.event_type", event.kind.as_str().into()),
         ]);
     }
-    attributes.extend(is_replay.then(|| ("pelton.replay", Value::Flag(true))));
+    attributes.extend(is_replay.then_some(("pelton.replay", Value::Flag(true))));
     attributes
 }
