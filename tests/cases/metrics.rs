@@ -34,7 +34,7 @@ pub async fn reads(host: &Host, sample: &str, expected: f64) -> Result<()> {
 /// How many inputs stand before the module, as the consumer that shows its progress says.
 async fn progress(app: &App) -> Result<u64> {
     let stream = app.jetstream().get_stream("IN").await?;
-    Ok(stream.consumer_info("pelton-demo-probe").await?.num_pending)
+    Ok(stream.consumer_info("pelton-demo_probe").await?.num_pending)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -195,7 +195,7 @@ async fn the_same_answers_come_from_a_micro_service_that_stock_tools_find() -> R
     names.sort_unstable();
     assert_eq!(
         (info["name"].as_str(), names),
-        (Some("pelton-demo"), vec!["modules", "views-get", "views-keys", "views-ls"])
+        (Some("pelton-demo"), vec!["modules", "status", "views-get", "views-keys", "views-ls"])
     );
 
     assert_eq!(ask(&app, "views.ls", Value::Null).await?.ok(), http.get_json("/views").await?.get("views").cloned());

@@ -284,6 +284,7 @@ mod tests {
             let mut command = command.clone().mut_args(|argument| argument.hide_env_values(true)).bin_name(name);
             said += &format!("\n## {name}\n\n```text\n{}\n```\n", command.render_long_help().to_string().trim());
         });
+        let said: String = said.lines().map(|line| format!("{}\n", line.trim_end())).collect();
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
         if std::env::var_os("PELTON_UPDATE").is_some() {
             std::fs::write(file, &said).unwrap();
