@@ -51,8 +51,9 @@ async fn verbs_show_what_stands_in_the_app_as_text_and_as_json() -> Result<()> {
     assert!(text(&app, &["validate"])?.contains("handler"));
 
     let modules = json(&app, &["module", "ls"])?;
-    assert_eq!((&modules[0]["module"], &modules[0]["lag"]), (&"probe".into(), &0.into()));
-    assert!(text(&app, &["module", "ls"])?.contains("running"));
+    let listed = (&modules[0]["module"], &modules[0]["lag"], &modules[0]["hosts"]);
+    assert_eq!(listed, (&"probe".into(), &0.into(), &0.into()));
+    assert!(text(&app, &["module", "ls"])?.contains("running, but no host runs it"));
     let module = json(&app, &["module", "show", "probe"])?;
     assert_eq!(module["checkpoints"].as_array().map(Vec::len), Some(2));
     assert!(text(&app, &["module", "show", "probe"])?.contains("COVERED"));

@@ -9,13 +9,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::output::{print, table};
-use super::{Common, who};
+use super::{Common, Reading, who};
 use crate::commit::record::{Record, State};
 use crate::control;
 use crate::control::swap::{Answer, Wish};
 use crate::lane::version::Outcome;
 use crate::query::ModuleState;
 use crate::route::Filter;
+use crate::status::Phase;
 use crate::subject::{Name, Subjects};
 
 #[derive(clap::Subcommand)]
@@ -78,7 +79,7 @@ impl Verb {
         match self {
             Self::Ls { common } => {
                 let reading = common.read().await?;
-                print(reading.output, &reading.query.modules().await?, |modules| list(modules, &reading.subjects))
+                print(reading.output, &listed(&reading).await?, |modules| list(modules, &reading.subjects))
             }
             Self::Pause { name, common } => set(&name, true, &common).await,
             Self::Resume { name, common } => set(&name, false, &common).await,
@@ -148,18 +149,32 @@ fn swapped(name: &Name, answer: &Answer, is_other: bool) -> String {
     }
 }
 
-fn list(modules: &[ModuleState], subjects: &Subjects) -> String {
-    let rows = modules.iter().map(|module| {
+/// A module, and how many hosts run it now.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    module: ModuleState,
+    hosts: usize,
+}
+
+async fn listed(reading: &Reading) -> anyhow::Result<Vec<Listed>> {
+    let modules = reading.query.modules().await?;
+    let reports = control::status::ask(&reading.connections.read, &reading.subjects).await?;
+    let all = || reports.iter().flat_map(|report| &report.modules);
+    let runs = |name: &Name| all().filter(|it| it.module == *name && it.phase == Phase::Running).count();
+    let each = modules.into_iter().map(|module| Listed { hosts: runs(&module.record.module), module });
+    Ok(each.collect())
+}
+
+fn list(modules: &[Listed], subjects: &Subjects) -> String {
+    let rows = modules.iter().map(|Listed { module, hosts }| {
         let record = &module.record;
+        let state = match (&record.state, hosts) {
+            (State::Running, 0) => "running, but no host runs it".to_owned(),
+            (other, _) => state(other),
+        };
         let lanes = record.lanes.to_string();
-        [
-            record.module.to_string(),
-            state(&record.state),
-            lanes,
-            lag(module),
-            input(record, subjects),
-            digest(&record.plugin),
-        ]
+        [record.module.to_string(), state, lanes, lag(module), input(record, subjects), digest(&record.plugin)]
     });
     table(["MODULE", "STATE", "LANES", "LAG", "INPUT", "PLUGIN"], rows)
 }
