@@ -149,7 +149,7 @@ impl Status {
 
     /// Whether this host runs a module, so that its position here is the newest there is.
     pub fn runs(&self, module: &Name) -> bool {
-        self.position(module).is_some() && self.phases().any(|(name, phase)| name == module && phase == Phase::Running)
+        self.position(module).is_some() && self.phase(module) == Some(Phase::Running)
     }
 
     /// Waits until `module` has committed up to `sequence`; false if it has not after `patience`.

@@ -38,20 +38,7 @@ impl Column {
         Self::P99,
     ];
 
-    /// Those behind name and state, as they stand beside each other.
-    pub const FIGURES: [Self; 9] = [
-        Self::Inputs,
-        Self::Effects,
-        Self::Lag,
-        Self::Age,
-        Self::DeadLetters,
-        Self::Retries,
-        Self::Breaker,
-        Self::P50,
-        Self::P99,
-    ];
-
-    /// The same, as they are left out where there is no room for all: the last one first.
+    /// The figures, as they are left out where there is no room for all: the last one first.
     pub const DEAREST: [Self; 9] = [
         Self::Inputs,
         Self::Lag,
@@ -63,6 +50,11 @@ impl Column {
         Self::P50,
         Self::Breaker,
     ];
+
+    /// Those behind name and state, as they stand beside each other.
+    pub fn figures() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().skip(2)
+    }
 
     /// The column behind this one, and behind the last the first.
     pub fn next(self) -> Self {
@@ -224,6 +216,6 @@ mod tests {
             assert!(text.chars().count() <= usize::from(column.width()), "{column:?}: {text}");
         }
         let dearest = Column::DEAREST;
-        assert!(Column::FIGURES.iter().all(|column| dearest.contains(column)));
+        assert!(Column::figures().all(|column| dearest.contains(&column)));
     }
 }

@@ -92,7 +92,7 @@ impl View<'_> {
             room = left;
             fit.push(column);
         }
-        let figures = Column::FIGURES.into_iter().filter(|column| fit.contains(column));
+        let figures = Column::figures().filter(|column| fit.contains(column));
         let figures = figures.map(|column| (column, column.width()));
         [(Column::Name, name), (Column::State, state)].into_iter().chain(figures).collect()
     }

@@ -259,7 +259,7 @@ fn words_of_a_guest_give_no_orders_to_the_terminal() {
 fn help_names_every_column() {
     let (shop, screen) = (shop(), screen(&[crate::top::screen::Key::Help]));
     let shown = frame(&view(&shop, &screen), (80, 24));
-    for column in crate::top::column::Column::FIGURES {
+    for column in crate::top::column::Column::figures() {
         assert!(HELP.contains(column.title()), "{column:?}");
     }
     assert!(shown.contains("how long calls take"), "{shown}");
