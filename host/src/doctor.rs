@@ -148,6 +148,8 @@ pub struct Module {
     pub changed: Option<String>,
     /// How far behind it is, in messages and seconds.
     pub behind: (Option<u64>, Option<f64>),
+    /// How many hosts say that they run it; none if they cannot be asked.
+    pub hosts: Option<usize>,
 }
 
 impl Module {

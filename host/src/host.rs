@@ -3,10 +3,13 @@
 
 mod beside;
 mod connect;
+mod deploy;
 mod error;
 mod lag;
 mod lanes;
+mod place;
 mod prepare;
+mod share;
 mod start;
 mod swap;
 
@@ -20,6 +23,7 @@ use self::beside::Beside;
 pub use self::connect::{Connections, connect};
 pub use self::error::Error;
 use self::lanes::Host;
+pub use self::place::Place;
 use crate::commit::batch::Publisher;
 use crate::commit::committer::Committer;
 use crate::commit::ledger::Ledger;
@@ -38,19 +42,19 @@ const REQUESTS: usize = 1_024;
 /// How long a host that is told to stop may take to finish and commit what is in hand.
 const LAST_COMMITS: Duration = Duration::from_secs(20);
 
-/// Runs `config` until `shutdown`, and then finishes and commits what is in hand.
+/// Runs `config` at `place` until `shutdown`, and then finishes and commits what is in hand.
 ///
 /// # Errors
 /// When nothing can run: a plugin that does not load, a server that is too old, an app stream that cannot be trusted, a
-/// module whose record forbids what the config says; and when every lane ended before `shutdown`.
-pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+/// module whose record forbids what the config says; and when every module halted before `shutdown`.
+pub async fn run(config: Config, place: Place, shutdown: CancellationToken) -> Result<(), Error> {
     let server = match &config.http {
         Some(http) => Some(Server::bind(http).await?),
         None => None,
     };
     let connections = connect(&config.nats).await?;
-    let app = prepare::app(&config, &connections).await?;
-    let loaded = prepare::load(&config)?;
+    let app = prepare::app(&config, &connections, &place).await?;
+    let loaded = prepare::load(&config, &place)?;
     let bounds = Bounds::new(connections.max_payload(), config.stream.batch);
 
     let (requests, received) = mpsc::channel(REQUESTS);
@@ -62,9 +66,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
     let beside = Beside::start(server, &config, &connections, &app.status, shutdown.child_token()).await?;
 
     let status = app.status.clone();
-    let mut host =
-        Host::new(app, connections.clone(), bounds, config.stream.advance, requests, config.file.clone(), &shutdown);
-    if let Err(error) = host.start(loaded).await {
+    let mut host = match Host::join(app, &config, connections.clone(), bounds, requests, loaded, &shutdown).await {
+        Ok(host) => host,
+        Err(error) => {
+            beside.finish().await;
+            return Err(error);
+        }
+    };
+    if let Err(error) = host.start().await {
+        host.leave().await;
         beside.finish().await;
         return Err(error);
     }

@@ -28,6 +28,7 @@ pub mod lane;
 pub mod lint;
 pub mod metrics;
 pub mod notify;
+pub mod ownership;
 pub mod permissions;
 pub mod policy;
 pub mod query;

@@ -35,7 +35,7 @@ use crate::subject::Name;
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The states that a module may be in, as `pelton_module_state` names them.
-pub const STATES: [&str; 5] = ["starting", "running", "paused", "halted", "lost"];
+pub const STATES: [&str; 5] = ["starting", "running", "paused", "halted", "differs"];
 
 type Labels = Vec<(&'static str, String)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
@@ -49,6 +49,8 @@ pub struct Metrics {
     pub commits: Commits,
     /// What the export of traces does.
     pub spans: Spans,
+    /// Hosts of the app that live, this one among them.
+    pub hosts: Gauge,
     /// Reconnects of the connection that reads.
     pub read_reconnects: Counter,
     /// Reconnects of the connection that commits.
@@ -70,6 +72,12 @@ pub struct Module {
     pub calls: Histogram,
     /// 1 while the breaker is open.
     pub breaker_open: Gauge,
+    /// Lanes that are this host's.
+    pub lanes: Gauge,
+    /// Lanes that this host took over.
+    pub takeovers: Counter,
+    /// Lanes that another host took from this one.
+    pub lost: Counter,
     /// 1 for the state that the module is in.
     states: [Gauge; STATES.len()],
     /// Inputs that the lane furthest behind has before it.
@@ -108,6 +116,9 @@ struct Families {
     retries: Family<Labels, Counter>,
     calls: Histograms,
     breaker_open: Family<Labels, Gauge>,
+    lanes: Family<Labels, Gauge>,
+    takeovers: Family<Labels, Counter>,
+    lost: Family<Labels, Counter>,
     states: Family<Labels, Gauge>,
     lag: Family<Labels, Gauge>,
     lag_seconds: Family<Labels, Gauge<f64, AtomicU64>>,
@@ -128,11 +139,14 @@ impl Metrics {
             "reconnects",
             "Connections to NATS that were made again, by what they are for",
         );
+        let hosts = Gauge::default();
+        registry.register("hosts", "Hosts of the app that live, this one among them", hosts.clone());
         let reconnects = |of: &str| reconnects.get_or_create_owned(&vec![("connection", of.to_owned())]);
         Self {
             modules: modules.into_iter().map(|name| (name.clone(), Arc::new(families.module(name)))).collect(),
             commits,
             spans,
+            hosts,
             read_reconnects: reconnects("read"),
             commit_reconnects: reconnects("commit"),
             registry,
@@ -178,6 +192,9 @@ impl Families {
             failures: family(to, "failures", "Tries that gave no effects, by reason: trap, limit, timeout and others"),
             retries: family(to, "retries", "Tries after which the input is tried again"),
             breaker_open: family(to, "breaker_open", "1 while the module waits since its inputs fail in a row"),
+            lanes: family(to, "lanes", "Lanes of the module that are this host's"),
+            takeovers: family(to, "lanes_taken", "Lanes that this host took over"),
+            lost: family(to, "lanes_lost", "Lanes that another host took from this one"),
             states: family(to, "module_state", "1 for the state that the module is in"),
             lag: family(to, "lag_messages", "Inputs that the lane furthest behind has before it"),
             lag_seconds: family(to, "lag_seconds", "How long ago the oldest input before any lane was stored"),
@@ -204,6 +221,9 @@ impl Families {
             retries: self.retries.get_or_create_owned(&of),
             calls: self.calls.get_or_create_owned(&of),
             breaker_open: self.breaker_open.get_or_create_owned(&of),
+            lanes: self.lanes.get_or_create_owned(&of),
+            takeovers: self.takeovers.get_or_create_owned(&of),
+            lost: self.lost.get_or_create_owned(&of),
             states: STATES.map(|state| self.states.get_or_create_owned(&with("state", state))),
             lag: self.lag.get_or_create_owned(&of),
             lag_seconds: self.lag_seconds.get_or_create_owned(&of),

@@ -143,7 +143,7 @@ impl Cause {
 }
 
 /// What becomes of an input that is given up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// It is kept as a dead letter, and the lane goes on.

@@ -16,6 +16,7 @@ use crate::commit::{LaneId, Tally};
 use crate::config;
 use crate::event::Sequence;
 use crate::metrics::{self, Metrics};
+use crate::ownership::LaneSet;
 use crate::subject::Name;
 
 /// What a host knows of itself. Clones share it.
@@ -37,7 +38,7 @@ struct Inner {
 struct Module {
     stream: String,
     phase: Mutex<Phase>,
-    /// Up to where each lane has committed; [`UNKNOWN`] before it first ran.
+    /// Up to where each lane has committed; [`UNKNOWN`] of those that are not this host's.
     covered: Vec<AtomicU64>,
 }
 
@@ -55,8 +56,8 @@ pub enum Phase {
     Paused,
     /// It was stopped, for this reason.
     Halted(String),
-    /// Another host took its lanes over.
-    Lost,
+    /// Other hosts run it as something else than this one would, which this says.
+    Differs(String),
 }
 
 impl Phase {
@@ -67,7 +68,7 @@ impl Phase {
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Halted(_) => "halted",
-            Self::Lost => "lost",
+            Self::Differs(_) => "differs",
         }
     }
 }
@@ -86,9 +87,9 @@ pub struct Reason {
 
 impl Status {
     /// The status of a host that is about to run `modules`.
-    pub fn new(modules: &[config::Module]) -> Self {
-        let metrics = Metrics::new(modules.iter().map(|module| &module.name));
-        let each = modules.iter().map(|module| {
+    pub fn new<'m>(modules: impl Iterator<Item = &'m config::Module> + Clone) -> Self {
+        let metrics = Metrics::new(modules.clone().map(|module| &module.name));
+        let each = modules.map(|module| {
             let covered = (0..module.lanes.get()).map(|_| AtomicU64::new(UNKNOWN)).collect();
             let stream = module.input.stream.clone();
             (module.name.clone(), Module { stream, phase: Mutex::new(Phase::Starting), covered })
@@ -139,7 +140,22 @@ impl Status {
         }
     }
 
-    /// Up to where all lanes of a module have committed, and in which stream; none before it first ran.
+    /// Notes that a lane is not this host's any more.
+    pub fn left(&self, lane: &LaneId) {
+        let module = self.0.modules.get(&lane.module);
+        if let Some(known) = module.and_then(|module| module.covered.get(usize::from(lane.lane))) {
+            known.store(UNKNOWN, Ordering::Release);
+        }
+    }
+
+    /// The lanes of a module that are this host's.
+    pub fn lanes(&self, module: &Name) -> LaneSet {
+        let covered = self.0.modules.get(module).map(|module| &module.covered).into_iter().flatten();
+        let owned = (0..).zip(covered).filter(|(_, covered)| covered.load(Ordering::Acquire) != UNKNOWN);
+        owned.map(|(lane, _)| lane).collect()
+    }
+
+    /// Up to where all lanes of a module have committed, and in which stream; none if not all of them are this host's.
     pub fn position(&self, module: &Name) -> Option<(&str, Sequence)> {
         let module = self.0.modules.get(module)?;
         let least = module.covered.iter().map(|covered| covered.load(Ordering::Acquire)).min()?;
@@ -200,13 +216,12 @@ impl Status {
         match phase {
             Phase::Starting => Some(Reason { what: "module", module, reason: "it is starting".to_owned() }),
             Phase::Halted(why) => Some(Reason { what: "module", module, reason: format!("it halted: {why}") }),
-            Phase::Lost => Some(Reason { what: "module", module, reason: "another host took it over".to_owned() }),
             Phase::Running if breaker_is_open() => {
                 let reason = "its breaker is open: it waits, since its inputs fail in a row".to_owned();
                 Some(Reason { what: "breaker", module, reason })
             }
-            // An operator wants it so.
-            Phase::Running | Phase::Paused => None,
+            // An operator wants it so; or other hosts run it, and this one is ready to take over when they end.
+            Phase::Running | Phase::Paused | Phase::Differs(_) => None,
         }
     }
 }
@@ -217,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_is_not_stored_is_a_reason_until_one_is() {
-        let (status, took) = (Status::new(&[]), Duration::from_millis(1));
+        let (status, took) = (Status::new([].iter()), Duration::from_millis(1));
         let reasons = |outcome| {
             status.sent(&outcome, (1, 1), took);
             status.reasons().into_iter().map(|reason| (reason.what, reason.reason)).collect::<Vec<_>>()

@@ -260,6 +260,11 @@ impl Subjects {
         format!("pelton-control.{}.swap.{module}", self.app)
     }
 
+    /// Where a running host says that it is there. No stream stores it.
+    pub fn host(&self, host: &str) -> String {
+        format!("pelton-control.{}.host.{host}", self.app)
+    }
+
     /// The record of `module`.
     pub fn module(&self, module: &Name) -> String {
         format!("pelton.{}.module.{module}", self.app)

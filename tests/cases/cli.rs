@@ -52,7 +52,7 @@ async fn verbs_show_what_stands_in_the_app_as_text_and_as_json() -> Result<()> {
 
     let modules = json(&app, &["module", "ls"])?;
     let listed = (&modules[0]["module"], &modules[0]["lag"], &modules[0]["hosts"]);
-    assert_eq!(listed, (&"probe".into(), &0.into(), &0.into()));
+    assert_eq!(listed, (&"probe".into(), &0.into(), &serde_json::json!([])));
     assert!(text(&app, &["module", "ls"])?.contains("running, but no host runs it"));
     let module = json(&app, &["module", "show", "probe"])?;
     assert_eq!(module["checkpoints"].as_array().map(Vec::len), Some(2));

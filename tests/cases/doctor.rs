@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use async_nats::jetstream::stream;
-use pelton_tests::{App, stored};
+use pelton_tests::{App, logged, stored};
 use serde_json::Value;
 
 use crate::probe;
@@ -45,14 +45,18 @@ async fn an_app_is_looked_over_before_and_after_it_ran() -> Result<()> {
         assert_eq!((levels(&found), code), (vec![level], Some(0)), "{what}: {found:?}");
     }
     let (module, _) = found(&app, "module probe")?;
-    assert_eq!(levels(&module), ["ok", "warn"], "{module:?}");
+    assert_eq!(levels(&module), ["warn", "warn"], "{module:?}");
+    assert!(module[0]["seen"].as_str().is_some_and(|seen| seen.contains("no host runs it")), "{module:?}");
     assert!(module[1]["seen"].as_str().is_some_and(|seen| seen.contains("1 dead letters wait")), "{module:?}");
     assert_eq!(stored::messages(&app, "KV_demo", ">").await?.len(), messages, "it writes nothing");
     let text = String::from_utf8(app.pelton(&["doctor"])?.stdout)?;
     assert!(text.contains("       mend: pelton dlq ls probe"), "{text}");
 
     app.pelton_json(&["dlq", "discard", "--all"])?;
+    let mut host = app.host_called("second")?;
+    logged(&host, &["running"]).await?;
     let (mended, _) = found(&app, "module probe")?;
+    host.terminate().await?;
     assert_eq!(levels(&mended), ["ok"], "the mark of one that is gone is none that waits: {mended:?}");
 
     app.server.stop().await?;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use xxhash_rust::xxh64::xxh64;
 
 /// Lanes of the module `oracle`.
-pub const LANES: u16 = 4;
+pub const LANES: u16 = 16;
 /// Lanes of the module `fold`.
 pub const FOLD_LANES: u16 = 2;
 /// Keys of the load.
@@ -26,7 +26,7 @@ pub const MODULES: &str = r#"
 plugin = "oracle.wasm"
 input = { stream = "IN" }
 key = { token = 2 }
-lanes = 4
+lanes = 16
 views = ["chain"]
 emits = ["steps"]
 [modules.fold]

@@ -70,22 +70,46 @@ async fn a_panic_in_a_reader_halts_the_modules_of_its_stream_by_name() -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_while_a_lane_catches_up_halts_the_modules_of_its_stream() -> Result<()> {
-    let app = app().await?;
-    ends_and_is_redone(&app, "catch-up/probe=3", "a reader of stream IN failed").await
+    // One module is far ahead, so that the other one begins on a reader of its own.
+    let app = App::with_input(FOLD).await?;
+    publish(&app).await?;
+    let last = publish_nothing(&app, 10_500).await?;
+    let mut alone = app.host_called("alone")?;
+    app.covered("fold", 1, last).await?;
+    alone.terminate().await?;
+    app.configure(&(probe::module("lanes = 2") + FOLD))?;
+    ends(&app, "catch-up/probe=3", "a reader of stream IN failed").await?;
+    let _second = app.host_called("second")?;
+    tokio::try_join!(app.covered("probe", 2, last), app.covered("fold", 1, last))?;
+    each_once(&app, INPUTS).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_the_committer_ends_the_host_and_the_next_one_redoes_what_was_not_committed() -> Result<()> {
     let app = app().await?;
-    ends_and_is_redone(&app, "committer/batch=2", "the committer failed").await
+    ends(&app, "committer/batch=2", "the committer failed").await?;
+    let _second = app.host_called("second")?;
+    all_done_once(&app, INPUTS).await
 }
 
-/// A host that panics at `place` ends with nothing left to run, says `why`, and the next one does what it left.
-async fn ends_and_is_redone(app: &App, place: &str, why: &str) -> Result<()> {
+/// A host that panics at `place` ends with nothing left to run, and says `why`.
+async fn ends(app: &App, place: &str, why: &str) -> Result<()> {
     let mut host = app.failing_host(place)?;
     let ended = host.wait(SOON).await.with_context(|| app.log_end())?;
     assert_eq!(ended.code(), Some(1));
-    logged(&host, &["ERROR", why]).await?;
-    let _second = app.host_called("second")?;
-    all_done_once(app, INPUTS).await
+    logged(&host, &["ERROR", why]).await.map(drop)
+}
+
+/// Publishes inputs that cause nothing; gives the position of the last.
+async fn publish_nothing(app: &App, count: u64) -> Result<u64> {
+    let (context, mut acks, mut last) = (app.jetstream(), Vec::new(), 0);
+    for number in 0..count {
+        acks.push(context.publish("in.none", "[]".into()).await?);
+        if acks.len() == 500 || number + 1 == count {
+            for ack in acks.drain(..) {
+                last = ack.await?.sequence;
+            }
+        }
+    }
+    Ok(last)
 }

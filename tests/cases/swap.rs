@@ -164,7 +164,7 @@ async fn a_plugin_of_another_role_and_a_module_that_nobody_runs_are_refused_by_n
 
     let output = app.pelton(&["module", "swap", "nobody"])?;
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && said.contains("runs no module \"nobody\""), "{said}");
+    assert!(output.status.code() == Some(1) && said.contains("no host runs a module \"nobody\""), "{said}");
     assert!(said.contains("nothing was swapped") && !said.contains("ran before"), "{said}");
     Ok(())
 }

@@ -88,6 +88,13 @@ impl App {
         Host::start(&self.config(), &self.folder.path().join(format!("{name}.log")))
     }
 
+    /// Starts a host with a log of that name, and with these arguments.
+    pub fn host_told(&self, name: &str, arguments: &[&str]) -> Result<Host> {
+        let mut command = self.verb(&["run"])?;
+        command.args(arguments);
+        Host::of(command, &self.folder.path().join(format!("{name}.log")))
+    }
+
     /// Starts a host that panics at a place, `PLACE/WHAT=N`, as `failpoint.rs` of the host describes.
     pub fn failing_host(&self, place: &str) -> Result<Host> {
         self.host_with(&[("PELTON_FAIL", place)])
@@ -170,14 +177,17 @@ impl App {
         waited.await.with_context(|| self.log_end())
     }
 
-    /// The end of the log of the last host, for messages of failed tests.
+    /// The ends of the logs of all hosts, for messages of failed tests.
     pub fn log_end(&self) -> String {
         let files = fs::read_dir(self.folder.path()).into_iter().flatten().flatten().map(|entry| entry.path());
         let logs = files.filter(|path| path.extension().is_some_and(|kind| kind == "log"));
-        let written = |path: &PathBuf| fs::metadata(path).and_then(|about| about.modified()).ok();
-        let log = logs.max_by_key(written).and_then(|last| fs::read_to_string(last).ok()).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines.get(lines.len().saturating_sub(25)..).unwrap_or_default().join("\n")
+        let end = |path: PathBuf| {
+            let log = fs::read_to_string(&path).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            let end = lines.get(lines.len().saturating_sub(25)..).unwrap_or_default().join("\n");
+            format!("{}:\n{end}", path.display())
+        };
+        logs.map(end).collect::<Vec<_>>().join("\n")
     }
 }
 

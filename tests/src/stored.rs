@@ -57,6 +57,7 @@ pub struct Checkpoint {
     pub stream: String,
     pub created: String,
     pub takeovers: u32,
+    pub owner: Option<String>,
 }
 
 /// All messages of `stream` on `filter`, in order.

@@ -16,7 +16,7 @@ use crate::dev::server::{self, Server};
 use crate::dev::watch::LOOK;
 use crate::dev::watched::{Change, Watched};
 use crate::dev::{SERVER, build};
-use crate::host::{self, Connections, connect};
+use crate::host::{self, Connections, Place, connect};
 use crate::source::streams;
 use crate::subject::Subjects;
 
@@ -83,7 +83,7 @@ impl Dev {
         let stop = shutdown.child_token();
         // What runs beside a host that failed holds its port until it is told.
         let _end = stop.clone().drop_guard();
-        let mut host = tokio::spawn(host::run(config.clone(), stop.clone()));
+        let mut host = tokio::spawn(host::run(config.clone(), Place::default(), stop.clone()));
         tokio::select! {
             ended = &mut host => return Ok(ended.context("the host failed")??),
             () = until_config_changes(&config, &connections, watched) => {

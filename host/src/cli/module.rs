@@ -1,5 +1,6 @@
 //! `pelton module`: modules as the app stream knows them.
 
+mod listed;
 mod reset;
 
 use std::path::PathBuf;
@@ -8,16 +9,13 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::output::{print, table};
-use super::{Common, Reading, who};
-use crate::commit::record::{Record, State};
+use self::listed::{Listed, list, show};
+use super::output::print;
+use super::{Common, who};
 use crate::control;
 use crate::control::swap::{Answer, Wish};
 use crate::lane::version::Outcome;
-use crate::query::ModuleState;
-use crate::route::Filter;
-use crate::status::Phase;
-use crate::subject::{Name, Subjects};
+use crate::subject::Name;
 
 #[derive(clap::Subcommand)]
 pub enum Verb {
@@ -79,7 +77,7 @@ impl Verb {
         match self {
             Self::Ls { common } => {
                 let reading = common.read().await?;
-                print(reading.output, &listed(&reading).await?, |modules| list(modules, &reading.subjects))
+                print(reading.output, &Listed::all(&reading).await?, |modules| list(modules, &reading.subjects))
             }
             Self::Pause { name, common } => set(&name, true, &common).await,
             Self::Resume { name, common } => set(&name, false, &common).await,
@@ -87,7 +85,7 @@ impl Verb {
             Self::Reset(reset) => reset.main().await,
             Self::Show { name, common } => {
                 let reading = common.read().await?;
-                print(reading.output, &reading.query.module(&name).await?, show)
+                print(reading.output, &Listed::one(&reading, &name).await?, show)
             }
         }
     }
@@ -147,80 +145,6 @@ fn swapped(name: &Name, answer: &Answer, is_other: bool) -> String {
         Answer::Same { plugin } => format!("module {name} runs {} already", digest(plugin)),
         Answer::Refused { reason } => format!("refused: {reason}"),
     }
-}
-
-/// A module, and how many hosts run it now.
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    module: ModuleState,
-    hosts: usize,
-}
-
-async fn listed(reading: &Reading) -> anyhow::Result<Vec<Listed>> {
-    let modules = reading.query.modules().await?;
-    let reports = control::status::ask(&reading.connections.read, &reading.subjects).await?;
-    let all = || reports.iter().flat_map(|report| &report.modules);
-    let runs = |name: &Name| all().filter(|it| it.module == *name && it.phase == Phase::Running).count();
-    let each = modules.into_iter().map(|module| Listed { hosts: runs(&module.record.module), module });
-    Ok(each.collect())
-}
-
-fn list(modules: &[Listed], subjects: &Subjects) -> String {
-    let rows = modules.iter().map(|Listed { module, hosts }| {
-        let record = &module.record;
-        let state = match (&record.state, hosts) {
-            (State::Running, 0) => "running, but no host runs it".to_owned(),
-            (other, _) => state(other),
-        };
-        let lanes = record.lanes.to_string();
-        [record.module.to_string(), state, lanes, lag(module), input(record, subjects), digest(&record.plugin)]
-    });
-    table(["MODULE", "STATE", "LANES", "LAG", "INPUT", "PLUGIN"], rows)
-}
-
-/// What a module takes: a stream, or events of the app.
-fn input(record: &Record, subjects: &Subjects) -> String {
-    if record.stream != subjects.stream() {
-        return record.stream.clone();
-    }
-    // `pelton.<app>.events.<category>.…`
-    let categories: Vec<&str> = record.filters.iter().filter_map(|filter| filter.as_str().split('.').nth(3)).collect();
-    format!("events {}", categories.join(", "))
-}
-
-fn show(module: &ModuleState) -> String {
-    let record = &module.record;
-    let join = |names: Vec<String>| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
-    let filters = join(Filter::texts(&record.filters));
-    let views = join(record.views.iter().map(Name::to_string).collect());
-    let facts = [
-        ("module", record.module.to_string()),
-        ("state", state(&record.state)),
-        ("input", format!("{} ({filters})", record.stream)),
-        ("key", serde_json::to_string(&record.key).unwrap_or_default()),
-        ("views", views),
-        ("plugin", record.plugin.clone()),
-        ("lag", lag(module)),
-    ];
-    let facts = facts.map(|(name, fact)| format!("{name:8}{fact}\n")).concat();
-    let lanes = module.checkpoints.iter().enumerate().map(|(lane, checkpoint)| {
-        let c = checkpoint;
-        [lane.to_string(), c.position.to_string(), c.covered.to_string(), c.epoch.to_string()]
-    });
-    format!("{facts}\n{}", table(["LANE", "POSITION", "COVERED", "EPOCH"], lanes))
-}
-
-fn state(state: &State) -> String {
-    match state {
-        State::Running => "running".to_owned(),
-        State::Paused => "paused".to_owned(),
-        State::Halted(why) => format!("halted: {why}"),
-    }
-}
-
-fn lag(module: &ModuleState) -> String {
-    module.lag.map_or_else(|| "?".to_owned(), |lag| lag.to_string())
 }
 
 /// Enough of a digest to tell plugins apart.

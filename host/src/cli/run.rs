@@ -7,8 +7,9 @@ use tracing::info;
 
 use super::Common;
 use crate::config::Config;
-use crate::host::{self, connect};
+use crate::host::{self, Place, connect};
 use crate::source::streams;
+use crate::subject::Name;
 use crate::telemetry::LogFormat;
 
 #[derive(clap::Args)]
@@ -19,6 +20,12 @@ pub struct Run {
     /// Make or change input streams that are not as the config declares them, after printing how they differ
     #[arg(long)]
     apply: bool,
+    /// A label of this host: modules that name labels in `hosts` run only on hosts with one of them
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<Name>,
+    /// Run no module, and only answer readers
+    #[arg(long)]
+    reads_only: bool,
     /// How log lines look
     #[arg(long, default_value = "text")]
     pub log_format: LogFormat,
@@ -29,7 +36,8 @@ impl Run {
         let config = self.common.load()?;
         streams(&config, self.apply).await?;
         let shutdown = told_to_stop()?;
-        host::run(config, shutdown).await?;
+        let place = Place { labels: self.labels.into_iter().collect(), reads_only: self.reads_only };
+        host::run(config, place, shutdown).await?;
         info!("stopped");
         Ok(())
     }

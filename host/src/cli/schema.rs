@@ -55,6 +55,7 @@ mod tests {
             ("/$defs/nats", "app = \"a\"\nnats = { x = 1 }".to_owned()),
             ("/$defs/nats-tls", "app = \"a\"\nnats = { tls = { x = 1 } }".to_owned()),
             ("/$defs/stream", "app = \"a\"\nstream = { x = 1 }".to_owned()),
+            ("/$defs/hosts", "app = \"a\"\nhosts = { x = 1 }".to_owned()),
             ("/$defs/input-stream", "app = \"a\"\n[streams.S]\nx = 1".to_owned()),
             ("/$defs/http", "app = \"a\"\nhttp = { x = 1 }".to_owned()),
             ("/$defs/traces", "app = \"a\"\ntraces = { x = 1 }".to_owned()),

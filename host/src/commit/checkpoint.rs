@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Fingerprint, Mark, Sequence};
+use crate::ownership::HostId;
 
 /// The format that this version writes.
 pub const FORMAT: u32 = 1;
@@ -24,8 +25,11 @@ pub struct Checkpoint {
     pub stream: String,
     /// When the input stream was created, RFC 3339.
     pub created: String,
-    /// Takeovers since the lane last got on.
+    /// Takeovers since the lane last got on, from owners that did not release it.
     pub takeovers: u32,
+    /// The host that owns the lane; none since it was released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<HostId>,
 }
 
 impl Checkpoint {
@@ -40,12 +44,19 @@ impl Checkpoint {
             stream: stream.to_owned(),
             created: created.to_owned(),
             takeovers: 0,
+            owner: None,
         }
     }
 
     /// The checkpoint that a new owner writes.
-    pub fn taken_over(&self) -> Self {
-        Self { epoch: self.epoch + 1, takeovers: self.takeovers + 1, ..self.clone() }
+    pub fn taken_over(&self, by: HostId) -> Self {
+        let takeovers = self.takeovers + u32::from(self.owner.is_some());
+        Self { epoch: self.epoch + 1, takeovers, owner: Some(by), ..self.clone() }
+    }
+
+    /// The checkpoint that an owner leaves behind who is done with the lane.
+    pub fn released(&self) -> Self {
+        Self { owner: None, ..self.clone() }
     }
 
     /// The checkpoint that covers all up to `mark`, after the input at `position` if there was one.
@@ -57,6 +68,11 @@ impl Checkpoint {
             takeovers: 0,
             ..self.clone()
         }
+    }
+
+    /// Whether its owner is the first that the lane has.
+    pub fn is_first(&self) -> bool {
+        self.epoch == 1
     }
 
     /// Where the lane is.

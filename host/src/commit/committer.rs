@@ -42,6 +42,8 @@ struct Part {
     steps: usize,
     /// How many of those are replays.
     replays: usize,
+    /// Whether it releases the lane.
+    releases: bool,
     /// The revisions that the batch's view writes set, by message.
     revisions: Vec<(usize, Revision)>,
 }
@@ -56,6 +58,8 @@ struct Lane {
     /// The most steps of a batch, after the server refused a larger one.
     at_most: usize,
     condemned: Option<Sequence>,
+    /// Whether it is to be released behind its last step.
+    releasing: bool,
 }
 
 #[derive(Debug, Default)]
@@ -109,8 +113,18 @@ impl Committer {
             steps: VecDeque::new(),
             at_most: usize::MAX,
             condemned: None,
+            releasing: false,
         };
         self.lanes.insert(id, lane);
+    }
+
+    /// Gives a lane up that hands in nothing more: its last batch says that nobody owns it.
+    pub fn release(&mut self, id: &LaneId) {
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        lane.releasing = true;
+        if !self.turn.contains(id) {
+            self.turn.push_back(id.clone());
+        }
     }
 
     /// Where a lane's checkpoint is.
@@ -246,7 +260,12 @@ impl Committer {
             lane.checkpoint = part.checkpoint;
             lane.at_most = usize::MAX;
             let (covered, replays) = (lane.checkpoint.covered, part.replays);
+            let released = part.releases.then(|| Action::Released { lane: part.lane.clone() });
+            if part.releases {
+                self.detach(&part.lane);
+            }
             actions.push(Action::Committed { lane: part.lane, covered, replays });
+            actions.extend(released);
         }
         actions
     }
@@ -360,7 +379,7 @@ impl Committer {
     /// A batch of all lanes with steps, as far as there is room. The first that found none comes first next time.
     fn serve(&mut self) -> Option<Batch> {
         let lanes = &self.lanes;
-        self.turn.retain(|id| lanes.get(id).is_some_and(|lane| !lane.steps.is_empty()));
+        self.turn.retain(|id| lanes.get(id).is_some_and(Lane::has_work));
         let batch = self.build(&self.turn)?;
         let served = self.turn.iter().zip(&batch.parts).take_while(|(id, part)| **id == part.lane).count();
         self.turn.rotate_left(if served == self.turn.len() { 1 } else { served });
@@ -372,7 +391,7 @@ impl Committer {
         let mut batch = Batch { messages: Vec::new(), parts: Vec::new(), unanswered: 0 };
         let mut room = Room { messages: self.bounds.batch_messages, bytes: self.bounds.batch_bytes };
         let waiting = ids.into_iter().filter_map(|id| Some((id, self.lanes.get(id)?)));
-        let waiting: Vec<_> = waiting.filter(|(_, lane)| !lane.steps.is_empty()).collect();
+        let waiting: Vec<_> = waiting.filter(|(_, lane)| lane.has_work()).collect();
         for (at, (id, lane)) in waiting.iter().enumerate() {
             let share = room.share(waiting.len() - at);
             room = room.less(lane.add_to(&mut batch, id, share, room));

@@ -1,7 +1,9 @@
 //! The ledger of an app: module records and the checkpoints that begin an ownership, each written under its guard.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::{StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
 use crate::commit::LaneId;
@@ -14,6 +16,7 @@ use crate::commit::record::{Record, State};
 use crate::dlq;
 use crate::effects::Outgoing;
 use crate::event::Sequence;
+use crate::ownership::{Edition, HostId};
 use crate::subject::{Generation, Name, Subjects};
 
 /// Why the ledger could not be written.
@@ -41,16 +44,8 @@ pub enum Error {
     Gone(LaneId),
 }
 
-/// A module that was taken over.
-#[derive(Debug)]
-pub struct Taken {
-    /// The checkpoints of its lanes, by number.
-    pub lanes: Vec<Stored<Checkpoint>>,
-    /// The generation that they are of.
-    pub generation: Generation,
-    /// Where its record stands.
-    pub record: Sequence,
-}
+/// Checkpoints of a module's lanes, by lane.
+pub type Lanes = BTreeMap<u16, Stored<Checkpoint>>;
 
 /// Where a module is to go on.
 #[derive(Clone, Debug)]
@@ -60,6 +55,9 @@ pub struct Reset {
     /// Whether its views begin anew, in the next generation. What the last one holds stays.
     pub views_anew: bool,
 }
+
+/// Checkpoints that are read at a time.
+const AT_A_TIME: usize = 16;
 
 /// Reads and writes the ledger.
 #[derive(Clone, Debug)]
@@ -80,47 +78,56 @@ impl Ledger {
         Ok(self.reader.last_json(&self.subjects.module(module)).await?)
     }
 
-    /// The checkpoints of a module's lanes, by number.
-    pub async fn checkpoints(&self, record: &Record) -> Result<Vec<Stored<Checkpoint>>, Error> {
-        let mut checkpoints = Vec::new();
-        for lane in 0..record.lanes {
+    /// The checkpoints of some of a module's lanes.
+    pub async fn checkpoints(&self, record: &Record, lanes: impl IntoIterator<Item = u16>) -> Result<Lanes, Error> {
+        let read = async |lane| {
             let id = LaneId { module: record.module.clone(), lane };
-            let stored = self.checkpoint(record, lane).await?;
-            checkpoints.push(stored.ok_or(Error::Gone(id))?);
-        }
-        Ok(checkpoints)
+            Ok((lane, self.checkpoint(record, lane).await?.ok_or(Error::Gone(id))?))
+        };
+        futures::stream::iter(lanes).map(read).buffered(AT_A_TIME).try_collect().await
     }
 
-    /// Takes a module's lanes over: the next epoch of each checkpoint, and the record, in one batch guarded by what was
-    /// read.
-    pub async fn take_over(
+    /// Writes what a module is deployed as; and, if it is new, the checkpoints that its lanes begin with. In one batch,
+    /// guarded by what was read. Gives where the record stands then.
+    pub async fn deploy(
         &self,
         record: &Record,
         was: Option<&Stored<Record>>,
-        checkpoints: Vec<Stored<Checkpoint>>,
-    ) -> Result<Taken, Error> {
+        first: Option<&Checkpoint>,
+    ) -> Result<Sequence, Error> {
         let revision = was.map_or(NEVER_WRITTEN, |was| was.revision);
-        let subject = self.subjects.module(&record.module).into();
-        let mut batch = vec![replacing(&subject, json(record), revision)];
+        let mut batch = vec![replacing(&self.subjects.module(&record.module).into(), json(record), revision)];
         batch.extend(record.views.iter().map(|view| self.live_generation(view, record.generation)));
-        let before = batch.len();
-        let owned: Vec<Checkpoint> = checkpoints.iter().map(|stored| stored.value.taken_over()).collect();
-        for (lane, (checkpoint, read)) in (0..).zip(owned.iter().zip(&checkpoints)) {
+        for lane in first.map_or(0..0, |_| 0..record.lanes) {
             let subject = self.subjects.checkpoint(&record.module, record.generation, lane).into();
-            batch.push(checkpoint_message(&subject, checkpoint, read.revision));
+            batch.extend(first.map(|first| checkpoint_message(&subject, first, NEVER_WRITTEN)));
         }
         let last = self.write(&batch).await?;
-        let (record, generation) = (Sequence(last.0 + 1 - batch.len() as u64), record.generation);
-        let revisions = (record.0 + before as u64..).map(Sequence);
-        let lanes = owned.into_iter().zip(revisions).map(|(value, revision)| Stored { value, revision }).collect();
-        Ok(Taken { lanes, generation, record })
+        Ok(Sequence(last.0 + 1 - batch.len() as u64))
+    }
+
+    /// Takes lanes of a module for `owner`: the next epoch of each checkpoint, in one batch guarded by what was read.
+    pub async fn take(&self, record: &Record, read: Lanes, owner: HostId) -> Result<Lanes, Error> {
+        let mut owned = Lanes::new();
+        let mut batch = Vec::new();
+        for (lane, Stored { value, revision }) in read {
+            let subject = self.subjects.checkpoint(&record.module, record.generation, lane).into();
+            let value = value.taken_over(owner);
+            batch.push(checkpoint_message(&subject, &value, revision));
+            owned.insert(lane, Stored { value, revision });
+        }
+        let last = self.write(&batch).await?;
+        for (stored, revision) in owned.values_mut().zip(last.0 + 1 - batch.len() as u64..) {
+            stored.revision = Sequence(revision);
+        }
+        Ok(owned)
     }
 
     /// Notes that a module stopped, and why, unless somebody else writes its record meanwhile, or an operator paused it:
     /// it stays so. Gives where its record stands then; none if it has none.
     pub async fn halt(&self, module: &Name, reason: &str) -> Result<Option<Sequence>, Error> {
         let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(None) };
-        if value.state == State::Paused {
+        if value.state != State::Running {
             return Ok(Some(revision));
         }
         let record = Record { state: State::Halted(reason.to_owned()), ..value };
@@ -144,14 +151,15 @@ impl Ledger {
         self.write(&[record, audit::message(&self.subjects, who, act, now)]).await.map(|_| true)
     }
 
-    /// Notes that a module runs `plugin` from now on, by what `who` did.
-    pub async fn swap(&self, module: &Name, plugin: String, act: Act, who: &str) -> Result<(), Error> {
+    /// Notes that a module runs `plugin` from now on, by what `who` did. Gives where its record stands then.
+    pub async fn swap(&self, module: &Name, plugin: String, act: Act, who: &str) -> Result<Sequence, Error> {
         let Some(Stored { value, revision }) = self.record(module).await? else {
             return Err(Error::Unknown(module.to_string()));
         };
-        let record = replacing(&self.subjects.module(module).into(), json(&Record { plugin, ..value }), revision);
+        let edition = Edition { plugin, ..value.edition.clone() };
+        let record = replacing(&self.subjects.module(module).into(), json(&Record { edition, ..value }), revision);
         let entry = audit::message(&self.subjects, who, act, OffsetDateTime::now_utc());
-        self.write(&[entry, record]).await.map(drop)
+        self.write(&[entry, record]).await
     }
 
     /// Has a module that is paused or halted go on elsewhere in its input stream, as `who` says; one that was halted
@@ -177,7 +185,8 @@ impl Ledger {
             let mut guard = revision;
             if let Some(left) = found.filter(|_| reset.views_anew) {
                 let subject = self.subjects.checkpoint(&was.module, was.generation, lane).into();
-                batch.push(checkpoint_message(&subject, &left.value.taken_over(), left.revision));
+                let fenced = Checkpoint { epoch: left.value.epoch + 1, ..left.value.released() };
+                batch.push(checkpoint_message(&subject, &fenced, left.revision));
                 guard = NEVER_WRITTEN;
             }
             let to = Checkpoint { epoch: epoch + 1, ..to.clone() };

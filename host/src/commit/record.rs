@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Module;
+use crate::ownership::Edition;
 use crate::route::{Filter, HASH_VERSION, KeyExpr};
 use crate::subject::{Generation, Name};
 
@@ -25,8 +26,9 @@ pub struct Record {
     pub lanes: u16,
     /// The views it owns.
     pub views: Vec<Name>,
-    /// The SHA-256 of the plugin, `sha256:…`.
-    pub plugin: String,
+    /// What decides about its effects.
+    #[serde(flatten)]
+    pub edition: Edition,
     /// The live generation of its views.
     pub generation: Generation,
     /// Whether it runs.
@@ -61,6 +63,7 @@ pub struct Changed {
 impl Record {
     /// The record of `module` with the plugin of that digest.
     pub fn of(module: &Module, plugin: &str) -> Self {
+        let edition = Edition { plugin: plugin.to_owned(), settings: module.settings() };
         Self {
             format: 1,
             module: module.name.clone(),
@@ -70,7 +73,7 @@ impl Record {
             hash: HASH_VERSION,
             lanes: module.lanes.get(),
             views: module.grants.views.iter().cloned().collect(),
-            plugin: plugin.to_owned(),
+            edition,
             generation: Generation::default(),
             state: State::Running,
         }
@@ -109,7 +112,7 @@ mod tests {
             hash: HASH_VERSION,
             lanes: 4,
             views: Vec::new(),
-            plugin: "sha256:1".to_owned(),
+            edition: Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
             generation: Generation::default(),
             state: State::Running,
         }
@@ -134,7 +137,8 @@ mod tests {
     #[test]
     fn plugin_views_and_state_may_change() {
         let views = vec!["more".parse().unwrap()];
-        let now = Record { plugin: "sha256:2".to_owned(), views, state: State::Paused, ..record() };
+        let edition = Edition { plugin: "sha256:2".to_owned(), settings: "sha256:3".to_owned() };
+        let now = Record { edition, views, state: State::Paused, ..record() };
         assert!(record().allows(&now).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! The committer's shell: waits for steps and answers, lets [`Committer`] decide, acts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
@@ -43,6 +43,11 @@ pub enum Request {
         /// The steps.
         steps: Vec<Done>,
     },
+    /// Gives a lane up that hands in nothing more.
+    Release {
+        /// The lane.
+        lane: LaneId,
+    },
 }
 
 /// What the committer tells a lane.
@@ -64,6 +69,8 @@ pub enum Notice {
         /// The input that is to become a minimal dead letter, and why.
         condemned: Option<(Sequence, String)>,
     },
+    /// Everything is committed, and nobody owns the lane any more.
+    Released,
     /// Another host owns the lane from this epoch on.
     Lost(u64),
     /// The lane cannot go on, for this reason.
@@ -114,6 +121,7 @@ impl Task {
                     self.lanes.insert(lane, notices);
                 }
                 Request::Submit { lane, incarnation, steps } => self.committer.submit(&lane, incarnation, steps),
+                Request::Release { lane } => self.committer.release(&lane),
             }
         }
     }
@@ -130,13 +138,13 @@ impl Task {
                 Outcome::Committed(last) => debug!(sequence = last.0, "batch committed"),
                 other => warn!(outcome = ?other, "batch not committed"),
             }
-            let mut actions = self.committer.resolve(outcome);
+            let mut actions = VecDeque::from(self.committer.resolve(outcome));
             let mut resend = false;
-            while let Some(action) = actions.pop() {
+            while let Some(action) = actions.pop_front() {
                 match action {
                     Action::Check(lane) => {
                         let stored = self.checkpoint(&lane).await;
-                        actions = self.committer.checked(stored);
+                        actions = self.committer.checked(stored).into();
                     }
                     Action::Resend(reason) => {
                         resent += 1;
@@ -195,6 +203,7 @@ impl Task {
                 warn!(module = %lane.module, lane = lane.lane, "lane begins again behind its checkpoint");
                 (lane, Notice::Reset { incarnation, covered, condemned })
             }
+            Action::Released { lane } => (lane, Notice::Released),
             Action::Lost { lane, epoch } => (lane, Notice::Lost(epoch)),
             Action::Halt { lane, reason } => (lane, Notice::Halt(reason)),
             Action::Check(_) | Action::Resend(_) => return,

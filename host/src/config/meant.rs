@@ -13,6 +13,7 @@ use super::values::{Lanes, Period};
 use super::written::{BreakerTable, DedupeTable, File, Filters, InputTable, ModuleTable, Retention, StreamTable};
 use super::{Config, Input, Module, Stream, nats, traces};
 use crate::effects::Grants;
+use crate::ownership::Rhythm;
 use crate::policy::breaker;
 use crate::route::Filter;
 use crate::subject::{Name, Subjects};
@@ -32,7 +33,7 @@ impl Finding {
 /// What `file`, which stands at `path`, means.
 pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let File { app, nats, stream, http, traces, streams, retention, modules } = file;
+    let File { app, nats, stream, hosts, http, traces, streams, retention, modules } = file;
     let mut owners = BTreeMap::new();
     for (name, module) in &modules {
         for view in &module.as_ref().views {
@@ -53,6 +54,7 @@ pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
         file: path.to_owned(),
         nats: nats::meant(nats, folder, |name| std::env::var(name).ok())?,
         stream: stream_of(stream)?,
+        hosts: Rhythm { ttl: within(hosts.ttl, TTL, Period(TTL_LEAST)..=Period(TTL_MOST), "ttl")?.0 },
         streams: streams::meant(streams, &Subjects::new(&app))?,
         http: http.meant(folder)?,
         traces: traces::meant(traces, folder, app.as_str(), |name| std::env::var(name).ok())?,
@@ -60,6 +62,11 @@ pub fn meant(file: File, path: &Path) -> Result<Config, Finding> {
         app,
     })
 }
+
+/// How long a heartbeat counts: longer than the server takes to elect a leader.
+const TTL: Period = Period(Duration::from_secs(10));
+const TTL_LEAST: Duration = Duration::from_secs(1);
+const TTL_MOST: Duration = Duration::from_secs(3_600);
 
 fn stream_of(table: StreamTable) -> Result<Stream, Finding> {
     Ok(Stream {
@@ -103,6 +110,7 @@ impl Context<'_> {
             input: self.input(table.input)?,
             key: table.key,
             lanes,
+            hosts: table.hosts,
             from: table.from,
             grants: Grants {
                 views: table.views.into_iter().map(Spanned::into_inner).collect(),

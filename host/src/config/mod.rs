@@ -9,12 +9,13 @@ mod meant;
 mod nats;
 mod parse;
 mod secret;
+mod settings;
 mod streams;
 mod traces;
 mod values;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use traces::{Endpoint, Export, Traces};
 pub use values::{From, Lanes, Period, Size};
 
 use crate::effects::Grants;
+use crate::ownership::Rhythm;
 use crate::policy::{OnFailure, breaker};
 use crate::route::{Filter, KeyExpr};
 use crate::source::streams::Wanted;
@@ -43,6 +45,8 @@ pub struct Config {
     pub nats: Nats,
     /// How the app stream is made and written.
     pub stream: Stream,
+    /// How hosts of the app tell each other that they live.
+    pub hosts: Rhythm,
     /// The input streams that are declared.
     pub streams: Vec<Wanted>,
     /// Where it serves HTTP; none if it does not.
@@ -79,6 +83,8 @@ pub struct Module {
     pub key: KeyExpr,
     /// The number of lanes.
     pub lanes: Lanes,
+    /// The labels of hosts that may run it; none is any host.
+    pub hosts: BTreeSet<Name>,
     /// Where a new module starts.
     pub from: From,
     /// What it may write.

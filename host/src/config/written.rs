@@ -26,6 +26,8 @@ pub struct File {
     #[serde(default)]
     pub stream: StreamTable,
     #[serde(default)]
+    pub hosts: HostsTable,
+    #[serde(default)]
     pub http: HttpTable,
     #[serde(default)]
     pub traces: TracesTable,
@@ -45,6 +47,13 @@ pub struct StreamTable {
     pub advance: Option<Period>,
 }
 
+/// How hosts of the app tell each other that they live.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct HostsTable {
+    pub ttl: Option<Spanned<Period>>,
+}
+
 /// How long events of a category are kept.
 pub type Retention = Period;
 
@@ -57,6 +66,8 @@ pub struct ModuleTable {
     #[serde(default)]
     pub key: KeyExpr,
     pub lanes: Option<Lanes>,
+    #[serde(default)]
+    pub hosts: BTreeSet<Name>,
     #[serde(default)]
     pub from: From,
     #[serde(default)]

@@ -61,7 +61,7 @@ pub enum Answer {
     },
 }
 
-/// Asks the host that runs `module` to run another plugin in it.
+/// Asks the hosts that run `module` to run another plugin in it. One of them answers.
 pub async fn swap(client: &Client, subjects: &Subjects, module: &Name, wish: &Wish) -> Result<Answer, Error> {
     super::ask(client, subjects.swap(module.as_str()), wish, || format!("module {:?}", module.as_str()), PATIENCE).await
 }
@@ -73,8 +73,8 @@ pub struct Order {
     pub module: Name,
     /// What is asked for.
     pub wish: Wish,
-    /// Who waits for what comes of it.
-    pub answer: oneshot::Sender<Answer>,
+    /// Who waits for what comes of it; none if it is another host's to answer.
+    pub answer: oneshot::Sender<Option<Answer>>,
 }
 
 /// Hands the wishes for all modules of an app to `orders`, until nobody takes them any more.
@@ -103,16 +103,18 @@ pub async fn serve(
                 let stopped =
                     || Answer::Refused { reason: "the host stops, or another swap took its place".to_owned() };
                 let said = match refused {
-                    Some(reason) => Answer::Refused { reason },
-                    None => answered.await.unwrap_or_else(|_| stopped()),
+                    Some(reason) => Some(Answer::Refused { reason }),
+                    None => answered.await.unwrap_or_else(|_| Some(stopped())),
                 };
-                super::answer(&client, reply, &said).await;
+                if let Some(said) = said {
+                    super::answer(&client, reply, &said).await;
+                }
             });
         }
     })
 }
 
-fn order(request: &async_nats::Message, answer: oneshot::Sender<Answer>) -> Result<Order, String> {
+fn order(request: &async_nats::Message, answer: oneshot::Sender<Option<Answer>>) -> Result<Order, String> {
     let module = request.subject.rsplit('.').next().unwrap_or_default().parse::<Name>();
     let module = module.map_err(|error| error.to_string())?;
     let wish = serde_json::from_slice(&request.payload).map_err(|error| error.to_string())?;

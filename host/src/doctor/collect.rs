@@ -15,6 +15,7 @@ use crate::commit::read::Reader;
 use crate::commit::record::Record;
 use crate::commit::witness::Witness;
 use crate::config::{self, Config};
+use crate::control;
 use crate::event::rfc3339;
 use crate::guest::{Engines, Plugin};
 use crate::host::Connections;
@@ -52,13 +53,14 @@ pub async fn collect(config: &Config, connections: &Connections, now: OffsetDate
         facts.server.ahead = clock(&context, reader.name()).await;
     }
     if let Ok(query) = Query::open(context, &config.app).await {
-        known(config, &query, &mut facts, now).await;
+        known(config, connections, &query, &mut facts, now).await;
     } else {
         let never = |module: &config::Module| Module {
             stream: module.input.stream.clone(),
             ran: Ok(None),
             changed: None,
             behind: (None, None),
+            hosts: None,
         };
         facts.modules = config.modules.iter().map(|module| (module.name.clone(), never(module))).collect();
     }
@@ -187,9 +189,12 @@ fn input(stream: &InputStream, subjects: &Subjects) -> Input {
 }
 
 /// Adds what the app stream knows of modules and dead letters.
-async fn known(config: &Config, query: &Query, facts: &mut Facts, now: OffsetDateTime) {
+async fn known(config: &Config, connections: &Connections, query: &Query, facts: &mut Facts, now: OffsetDateTime) {
+    let reports = control::status::ask(&connections.read, &Subjects::new(&config.app)).await.ok();
     for module in &config.modules {
-        facts.modules.insert(module.name.clone(), known_of(module, query, now).await);
+        let mut known = known_of(module, query, now).await;
+        known.hosts = reports.as_ref().map(|reports| reports.iter().filter(|report| report.runs(&module.name)).count());
+        facts.modules.insert(module.name.clone(), known);
     }
     match query.module_names().await {
         Ok(names) => facts.left = names.into_iter().filter(|name| !facts.modules.contains_key(name)).collect(),
@@ -208,12 +213,13 @@ async fn known_of(module: &config::Module, query: &Query, now: OffsetDateTime) -
         Ok(state) => state,
         Err(error) => {
             let ran = if matches!(error, query::Error::Unknown { .. }) { Ok(None) } else { Err(error.to_string()) };
-            return Module { stream, ran, changed: None, behind: (None, None) };
+            return Module { stream, ran, changed: None, behind: (None, None), hosts: None };
         }
     };
-    let wanted = Record::of(module, &state.record.plugin);
+    let wanted = Record::of(module, &state.record.edition.plugin);
     let changed = state.record.allows(&wanted).err().map(|changed| changed.to_string());
     let lags = query.lags(std::slice::from_ref(&module.name), now).await.unwrap_or_default();
     let seconds = lags.first().and_then(|lag| lag.seconds);
-    Module { stream, ran: Ok(Some((state.record, state.checkpoints))), changed, behind: (state.lag, seconds) }
+    let (ran, behind) = (Ok(Some((state.record, state.checkpoints))), (state.lag, seconds));
+    Module { stream, ran, changed, behind, hosts: None }
 }

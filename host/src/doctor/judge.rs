@@ -203,6 +203,9 @@ fn module(name: &Name, module: &Module, stream: Option<&Input>) -> Vec<Finding> 
             found.extend(positions(name, module, stream));
         }
     }
+    if found.is_empty() && module.hosts == Some(0) {
+        found.push(Finding::warn(what(), "it is to run, but no host runs it", "pelton run"));
+    }
     if found.is_empty() {
         let behind = module.behind.0.map_or_else(|| "an unknown number of".to_owned(), |behind| behind.to_string());
         found.push(Finding::ok(what(), format!("runs, {behind} inputs behind")));

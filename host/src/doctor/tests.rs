@@ -1,6 +1,7 @@
 use super::*;
 use crate::commit::record::State;
 use crate::event::Sequence;
+use crate::ownership::Edition;
 use crate::route::{HASH_VERSION, KeyExpr};
 use crate::subject::Generation;
 
@@ -25,7 +26,7 @@ fn well() -> Facts {
         hash: HASH_VERSION,
         lanes: 2,
         views: Vec::new(),
-        plugin: "sha256:1".to_owned(),
+        edition: Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
         generation: Generation::default(),
         state: State::Running,
     };
@@ -34,6 +35,7 @@ fn well() -> Facts {
         ran: Ok(Some((record, vec![checkpoint(7), checkpoint(9)]))),
         changed: None,
         behind: (Some(2), Some(0.5)),
+        hosts: Some(1),
     };
     let input = Input {
         created: CREATED.to_owned(),
@@ -118,7 +120,7 @@ type Case = (fn(&mut Facts), Level, &'static str, &'static str, &'static str);
 
 #[test]
 fn what_is_wrong_is_named_with_what_mends_it() {
-    let cases: [Case; 26] = [
+    let cases: [Case; 27] = [
         (|f| f.unlisted.push("no list".to_owned()), Level::Error, "app stream", "no list", "stream info"),
         (|f| module(f).ran = Err("not JSON".to_owned()), Level::Error, "module totals", "not JSON", "backup"),
         (|f| f.server.fits = false, Level::Error, "server", "too old", "install nats-server 2.14.4"),
@@ -179,6 +181,7 @@ fn what_is_wrong_is_named_with_what_mends_it() {
         ),
         (|f| input(f).in_files = false, Level::Warn, "stream ORDERS", "memory", "file storage"),
         (|f| input(f).refuses = true, Level::Warn, "stream ORDERS", "discard new", "--discard old"),
+        (|f| module(f).hosts = Some(0), Level::Warn, "module totals", "no host runs it", "pelton run"),
         (|f| state(f, State::Paused), Level::Warn, "module totals", "paused", "pelton module resume totals"),
         (|f| state(f, State::Halted("no more".to_owned())), Level::Error, "module totals", "no more", "resume totals"),
         (

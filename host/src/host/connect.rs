@@ -115,6 +115,11 @@ impl Connections {
         jetstream::with_prefix(self.read.clone(), &self.api_prefix)
     }
 
+    /// What subjects of JetStream's API begin with.
+    pub fn api_prefix(&self) -> &str {
+        &self.api_prefix
+    }
+
     /// The most bytes of a message that the server takes.
     pub fn max_payload(&self) -> usize {
         self.read.server_info().max_payload

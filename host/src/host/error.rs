@@ -3,6 +3,7 @@
 use crate::commit::record::Changed;
 use crate::commit::{app_stream, ledger, witness};
 use crate::guest::{EngineError, LoadError};
+use crate::ownership::heartbeats;
 use crate::{http, query, source};
 
 /// Why a host does not run, or ended.
@@ -33,12 +34,12 @@ pub enum Error {
     Input { module: String, cause: source::Error },
     #[error("no module can run; see the errors above")]
     NothingRuns,
-    #[error("{}", if *lost {
-        "every lane was taken over by another host or halted: only one host of an app may run"
-    } else {
-        "every lane halted; see the errors above"
-    })]
-    AllEnded { lost: bool },
+    #[error(transparent)]
+    Hosts(#[from] heartbeats::Error),
+    #[error("every module halted; see the errors above")]
+    AllHalted,
+    #[error("the committer failed; what it had not committed is done again at the next start")]
+    Committer,
 }
 
 impl Error {

@@ -8,12 +8,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::config::Module;
-use crate::event::Sequence;
 use crate::query::{Error, Query};
 use crate::route::Filter;
 use crate::source::progress::consumer_of;
-use crate::status::{Phase, Status};
-use crate::subject::Name;
+use crate::status::Status;
 
 /// How often. It costs a consumer for each module that is behind.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -33,8 +31,20 @@ pub async fn measure(query: Arc<Query>, modules: Vec<Module>, status: Status, sh
     while shutdown.run_until_cancelled(round()).await.is_some() {}
 }
 
+/// Measures one module, if it is this host's to do so: whoever owns its first lane measures, or nobody owns any.
 async fn one(query: &Query, module: &Module, status: &Status) -> Result<(), Error> {
-    let Some(covered) = covered(query, &module.name, status).await? else { return Ok(()) };
+    let lanes = status.lanes(&module.name);
+    let covered = match status.position(&module.name) {
+        Some((_, covered)) => covered,
+        None if !lanes.is_empty() && !lanes.contains(0) => return Ok(()),
+        None => {
+            let state = query.module(&module.name).await?;
+            if lanes.is_empty() && state.checkpoints.iter().any(|lane| lane.owner.is_some()) {
+                return Ok(());
+            }
+            state.checkpoints.iter().map(|lane| lane.covered).min().unwrap_or_default()
+        }
+    };
     let stream = query.stream(&module.input.stream).await?;
     let filters = &module.input.filters;
     let messages = stream.show_progress(&consumer_of(query.app(), &module.name), covered, filters).await?;
@@ -42,17 +52,4 @@ async fn one(query: &Query, module: &Module, status: &Status) -> Result<(), Erro
     let age = first.map_or(0.0, |first| (OffsetDateTime::now_utc() - first.stored).as_seconds_f64());
     status.measured(&module.name).behind(messages, age.max(0.0));
     Ok(())
-}
-
-/// Up to where all lanes of a module are done, if that is this host's to say.
-async fn covered(query: &Query, module: &Name, status: &Status) -> Result<Option<Sequence>, Error> {
-    if status.phase(module) == Some(Phase::Lost) {
-        return Ok(None);
-    }
-    if let Some((_, covered)) = status.position(module) {
-        return Ok(Some(covered));
-    }
-    // It has not run here: it is paused, or halted as it started.
-    let state = query.module(module).await?;
-    Ok(state.checkpoints.iter().map(|checkpoint| checkpoint.covered).min())
 }

@@ -1,27 +1,33 @@
 //! The modules of a host at work: their lanes and readers are watched, stopped and started again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use super::deploy::Deployed;
 use super::prepare::Loaded;
+use super::share::Hosts;
 use super::start::Memory;
 use super::swap::Swaps;
 use super::{App, Connections, Error};
 use crate::commit::LaneId;
 use crate::commit::record::{Record, State};
 use crate::commit::task::Request;
+use crate::config::Config;
 use crate::control;
 use crate::effects::Bounds;
 use crate::event::{Mark, Message, Sequence};
+use crate::guest::INSTANCES;
 use crate::lane::task::End;
+use crate::ownership::Rhythm;
+use crate::ownership::claims::Claims;
 use crate::source::live::Wish;
 use crate::source::reader::{self, Item};
 use crate::source::{self, InputStream};
@@ -43,6 +49,7 @@ pub struct Host {
     pub(super) requests: mpsc::Sender<Request>,
     /// Ends all reading.
     pub(super) stop: CancellationToken,
+    pub(super) hosts: Hosts,
     pub(super) modules: BTreeMap<Name, Slot>,
     pub(super) lanes: JoinSet<End>,
     pub(super) lane_of: HashMap<Id, LaneId>,
@@ -62,16 +69,22 @@ pub(super) struct Slot {
     pub(super) stream: String,
     /// Ends its lanes.
     pub(super) stop: CancellationToken,
-    /// Its lanes that run.
-    pub(super) lanes: usize,
-    /// Where its record stands that this host wrote last: older ones are no news.
+    /// What it was deployed as when it last started.
+    pub(super) deployed: Option<Arc<Deployed>>,
+    /// Which of its lanes are this host's.
+    pub(super) claims: Claims,
+    /// What ends each of its lanes that run.
+    pub(super) lanes: BTreeMap<u16, CancellationToken>,
+    /// Where its record stands that this host wrote or read last: older ones are no news.
     pub(super) record: Sequence,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Phase {
-    /// It runs; or its lanes end, and it will be started again.
+    /// It runs those of its lanes that are this host's; or they end, and it will be started again.
     Running,
+    /// Other hosts run it as something else than this one would.
+    Differs,
     /// An operator paused it.
     Paused,
     /// It was stopped for a reason that needs an operator.
@@ -79,48 +92,60 @@ pub(super) enum Phase {
 }
 
 impl Host {
-    /// A host that runs nothing yet.
-    pub fn new(
+    /// A host that runs nothing yet, and that the others know of.
+    pub async fn join(
         app: App,
+        config: &Config,
         connections: Connections,
         bounds: Bounds,
-        advance: Duration,
         requests: mpsc::Sender<Request>,
-        config: PathBuf,
+        loaded: Vec<Loaded>,
         shutdown: &CancellationToken,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let stop = shutdown.child_token();
+        let lanes: u32 = loaded.iter().map(|loaded| u32::from(loaded.module.lanes.get())).sum();
+        let slot = |mut loaded: Loaded| {
+            loaded.keeps_instances = lanes <= INSTANCES / 2;
+            Slot::new(loaded, stop.child_token(), config.hosts)
+        };
+        let modules = loaded.into_iter().map(|loaded| (loaded.module.name.clone(), slot(loaded))).collect();
+        let hosts = Hosts::join(&connections, &app.subjects, config.hosts, &modules).await?;
+        Ok(Self {
             app,
             connections,
             bounds,
-            advance,
-            memory: Memory::of(1),
+            advance: config.stream.advance,
+            memory: Memory::of(lanes as usize),
             requests,
-            stop: shutdown.child_token(),
-            modules: BTreeMap::new(),
+            stop,
+            hosts,
+            modules,
             lanes: JoinSet::new(),
             lane_of: HashMap::new(),
             streams: BTreeMap::new(),
             readers: JoinSet::new(),
             stream_of: HashMap::new(),
             tasks: TaskTracker::new(),
-            swaps: Swaps::new(config),
-        }
+            swaps: Swaps::new(config.file.clone()),
+        })
     }
 
-    /// Waits until every lane has ended: after `shutdown`, or because none could go on.
+    /// Waits until `shutdown` and until every lane has ended, or until no module can go on.
     pub async fn wait(mut self, shutdown: &CancellationToken) -> Result<(), Error> {
         let mut witness = tokio::time::interval(WITNESS);
+        let mut look = tokio::time::interval(self.hosts.rhythm().every());
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut records = self.watch().await;
         let mut orders = self.swap_orders().await;
-        let mut lost = false;
-        while !(self.lanes.is_empty() && (shutdown.is_cancelled() || !self.may_start_again())) {
+        while !(self.lanes.is_empty() && (shutdown.is_cancelled() || self.all_halted() || self.requests.is_closed())) {
             tokio::select! {
-                Some(ended) = self.lanes.join_next_with_id() => lost |= self.lane_ended(ended).await,
+                Some(ended) = self.lanes.join_next_with_id() => self.lane_ended(ended).await,
                 Some(ended) = self.readers.join_next_with_id() => self.reader_ended(ended).await,
                 Some(changed) = next_record(&mut records) => self.record_changed(&changed).await,
+                Some(heard) = self.hosts.next() => self.heard(heard).await,
                 Some(order) = orders.recv() => self.load_other(order),
                 Some(step) = self.swaps.next() => self.swap(step).await,
+                _ = look.tick() => self.share_all().await,
                 _ = witness.tick() => self.witness().await,
                 () = shutdown.cancelled(), if self.lanes.is_empty() => {}
             }
@@ -131,14 +156,27 @@ impl Host {
         while let Some(ended) = self.readers.join_next_with_id().await {
             self.reader_ended(ended).await;
         }
+        let failed = self.requests.is_closed();
+        self.leave().await;
+        match shutdown.is_cancelled() {
+            true => Ok(()),
+            false if failed => Err(Error::Committer),
+            false => Err(Error::AllHalted),
+        }
+    }
+
+    /// Tells the other hosts that this one ends, and ends what runs beside the lanes.
+    pub async fn leave(self) {
+        self.stop.cancel();
+        self.hosts.leave().await;
         drop(self.requests);
         self.tasks.close();
         self.tasks.wait().await;
-        if shutdown.is_cancelled() { Ok(()) } else { Err(Error::AllEnded { lost }) }
     }
 
-    fn may_start_again(&self) -> bool {
-        self.modules.values().any(|slot| slot.phase == Phase::Paused)
+    /// Whether no module can go on without an operator who starts the host again.
+    pub(super) fn all_halted(&self) -> bool {
+        !self.modules.is_empty() && self.modules.values().all(|slot| slot.phase == Phase::Halted)
     }
 
     /// The module records that are written from now on.
@@ -164,35 +202,41 @@ impl Host {
         received
     }
 
-    /// True if the lane was lost to another host.
-    async fn lane_ended(&mut self, ended: Result<(Id, End), JoinError>) -> bool {
+    async fn lane_ended(&mut self, ended: Result<(Id, End), JoinError>) {
         let (id, end) = match ended {
             Ok((id, end)) => (id, end),
             Err(panic) => (panic.id(), End::Halted(format!("the host failed: {panic}"))),
         };
-        let Some(lane) = self.lane_of.remove(&id) else { return false };
-        let left = self.modules.get_mut(&lane.module).map(|slot| {
-            slot.lanes = slot.lanes.saturating_sub(1);
-            slot.lanes
-        });
-        let runs = |slot: &Slot| slot.phase == Phase::Running && !slot.stop.is_cancelled();
-        let runs = self.modules.get(&lane.module).is_some_and(runs);
+        let Some(lane) = self.lane_of.remove(&id) else { return };
+        self.app.status.left(&lane);
+        let Some(slot) = self.modules.get_mut(&lane.module) else { return };
+        slot.lanes.remove(&lane.lane);
+        let measured = self.app.status.measured(&lane.module);
+        measured.lanes.set(i64::try_from(slot.lanes.len()).unwrap_or(i64::MAX));
         match end {
-            End::Lost if runs => {
-                self.app.status.note(&lane.module, status::Phase::Lost);
-                return true;
+            End::Lost => {
+                slot.claims.lost(lane.lane, Instant::now());
+                measured.lost.inc();
             }
-            End::Stopped | End::Lost => {}
-            End::Halted(reason) => self.halt(&lane.module, &format!("lane {}: {reason}", lane.lane)).await,
+            End::Stopped => {
+                slot.claims.ended(lane.lane);
+                debug!(module = %lane.module, lane = lane.lane, "lane is released");
+            }
+            End::Halted(reason) => {
+                slot.claims.ended(lane.lane);
+                self.halt(&lane.module, &format!("lane {}: {reason}", lane.lane)).await;
+            }
         }
-        let starts_again = self
-            .modules
-            .get(&lane.module)
-            .is_some_and(|slot| slot.phase == Phase::Running && slot.stop.is_cancelled() && !self.stop.is_cancelled());
-        if left == Some(0) && starts_again {
+        self.hosts.tell(&self.modules);
+        let starts_again = self.modules.get(&lane.module).is_some_and(|slot| {
+            slot.phase == Phase::Running
+                && slot.stop.is_cancelled()
+                && slot.lanes.is_empty()
+                && !self.stop.is_cancelled()
+        });
+        if starts_again {
             self.start_again(&lane.module).await;
         }
-        false
     }
 
     async fn reader_ended(&mut self, ended: Result<(Id, Result<(), source::Error>), JoinError>) {
@@ -224,31 +268,47 @@ impl Host {
         if message.sequence <= slot.record {
             return;
         }
+        slot.record = message.sequence;
         match (record.state, slot.phase) {
-            (State::Paused, Phase::Running) => {
+            (State::Paused, Phase::Running | Phase::Differs) => {
                 info!(module = %record.module, "module is paused: what is in hand is finished and committed");
-                slot.phase = Phase::Paused;
+                slot.end(Phase::Paused);
                 self.app.status.note(&record.module, status::Phase::Paused);
-                slot.stop.cancel();
             }
             (State::Paused, Phase::Halted) => {
                 slot.phase = Phase::Paused;
                 self.app.status.note(&record.module, status::Phase::Paused);
             }
-            (State::Running, Phase::Paused | Phase::Halted) => {
+            (State::Halted(why), Phase::Running | Phase::Differs) => {
+                error!(module = %record.module, reason = why, "module halts, as another host found");
+                slot.end(Phase::Halted);
+                self.app.status.note(&record.module, status::Phase::Halted(why));
+            }
+            (State::Running, Phase::Running) if slot.loaded.adopt(&record.edition.plugin) => {
+                self.hosts.tell(&self.modules);
+            }
+            (State::Running, phase) => {
+                if matches!(phase, Phase::Paused | Phase::Halted) {
+                    info!(module = %record.module, "module is started again");
+                }
+                let ends = slot.phase == Phase::Running;
                 slot.phase = Phase::Running;
-                if slot.lanes == 0 {
+                if ends {
+                    slot.stop.cancel();
+                }
+                if slot.lanes.is_empty() {
                     self.start_again(&record.module).await;
                 }
             }
-            (State::Running | State::Paused | State::Halted(_), _) => {}
+            (State::Paused | State::Halted(_), _) => {}
         }
     }
 
-    async fn start_again(&mut self, module: &Name) {
-        info!(%module, "module is started again");
-        if let Err(error) = self.start_module(module).await {
-            self.halt(module, &error.to_string()).await;
+    pub(super) async fn start_again(&mut self, module: &Name) {
+        match self.start_module(module, false).await {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => warn!(%module, %error, "the module is started later"),
+            Err(error) => self.halt(module, &error.to_string()).await,
         }
     }
 
@@ -256,9 +316,8 @@ impl Host {
     pub(super) async fn halt(&mut self, module: &Name, reason: &str) {
         let Some(slot) = self.modules.get_mut(module).filter(|slot| slot.phase != Phase::Halted) else { return };
         error!(%module, reason, "module halts");
-        slot.phase = Phase::Halted;
+        slot.end(Phase::Halted);
         self.app.status.note(module, status::Phase::Halted(reason.to_owned()));
-        slot.stop.cancel();
         match self.app.ledger.halt(module, reason).await {
             Ok(record) => slot.record = record.unwrap_or(slot.record),
             Err(error) => warn!(%module, %error, "the halt could not be noted in the module's record"),
@@ -273,6 +332,20 @@ impl Host {
         if let Err(error) = noted {
             warn!(error, "the witness could not be noted");
         }
+    }
+}
+
+impl Slot {
+    fn new(loaded: Loaded, stop: CancellationToken, rhythm: Rhythm) -> Self {
+        let (stream, claims) = (loaded.module.input.stream.clone(), Claims::new(loaded.module.lanes.get(), rhythm.ttl));
+        let (phase, lanes) = (Phase::Running, BTreeMap::new());
+        Self { phase, stream, stop, deployed: None, claims, lanes, record: Sequence(0), loaded }
+    }
+
+    /// Has its lanes end, and the module be in `phase` from now on.
+    fn end(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.stop.cancel();
     }
 }
 

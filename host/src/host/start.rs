@@ -1,25 +1,27 @@
 //! Starts the lanes of modules, and has readers feed them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::Error;
-use super::lanes::{Host, Phase, Slot};
-use super::prepare::{Deployed, Loaded, deploy};
+use super::deploy::{Deployed, Standing, deploy};
+use super::lanes::{Host, Phase};
 use crate::commit::LaneId;
 use crate::commit::checkpoint::{Checkpoint, Stored};
+use crate::commit::ledger;
 use crate::commit::task::Request;
 use crate::control;
-use crate::event::Sequence;
-use crate::guest::INSTANCES;
+use crate::event::Mark;
 use crate::lane::Lane;
 use crate::lane::dedupe::Dedupe;
 use crate::lane::queue::queue;
 use crate::lane::runner::Runner;
 use crate::lane::task::Task as LaneTask;
 use crate::lane::views::{Fetch, Views};
+use crate::source::InputStream;
 use crate::source::live::{Live, Port, Wish};
 use crate::status;
 use crate::subject::Name;
@@ -46,19 +48,11 @@ impl Memory {
 
 impl Host {
     /// Starts all modules. One whose input stream is not what it was halts by itself; the others run.
-    pub async fn start(&mut self, loaded: Vec<Loaded>) -> Result<(), Error> {
-        let lanes: u32 = loaded.iter().map(|loaded| u32::from(loaded.module.lanes.get())).sum();
-        let keeps_instances = lanes <= INSTANCES / 2;
-        self.memory = Memory::of(lanes as usize);
-        let names: Vec<Name> = loaded.iter().map(|loaded| loaded.module.name.clone()).collect();
-        for mut loaded in loaded {
-            loaded.keeps_instances = keeps_instances;
-            let (stop, stream) = (self.stop.child_token(), loaded.module.input.stream.clone());
-            let slot = Slot { phase: Phase::Running, stream, stop, lanes: 0, record: Sequence(0), loaded };
-            self.modules.insert(slot.loaded.module.name.clone(), slot);
-        }
+    pub async fn start(&mut self) -> Result<(), Error> {
+        self.count();
+        let names: Vec<Name> = self.modules.keys().cloned().collect();
         for name in names {
-            match self.start_module(&name).await {
+            match self.start_module(&name, true).await {
                 Ok(()) => {}
                 Err(Error::Input { cause, .. }) => self.halt(&name, &cause.to_string()).await,
                 Err(error) => return Err(error),
@@ -67,35 +61,63 @@ impl Host {
         if self.all_halted() { Err(Error::NothingRuns) } else { Ok(()) }
     }
 
-    fn all_halted(&self) -> bool {
-        self.modules.values().all(|slot| slot.phase == Phase::Halted)
-    }
-
-    /// Starts the lanes of a module, unless an operator paused it.
-    pub(super) async fn start_module(&mut self, name: &Name) -> Result<(), Error> {
-        let Some(slot) = self.modules.get(name) else { return Ok(()) };
-        let deployed = deploy(&self.app, &self.connections, &slot.loaded, self.bounds).await?;
+    /// Starts a module's lanes that are to be this host's, if it may run. `starts` if the host has only just started.
+    pub(super) async fn start_module(&mut self, name: &Name, starts: bool) -> Result<(), Error> {
         let Some(slot) = self.modules.get_mut(name) else { return Ok(()) };
-        let Some(deployed) = deployed else {
-            info!(module = %name, "module is paused");
-            slot.phase = Phase::Paused;
-            self.app.status.note(name, status::Phase::Paused);
-            return Ok(());
+        let (app, connections, members) = (&self.app, &self.connections, self.hosts.members());
+        let standing = deploy(app, connections, members, &mut slot.loaded, self.bounds, starts).await?;
+        let (phase, told) = match standing {
+            Standing::Runs(deployed) => {
+                slot.record = deployed.record.revision;
+                slot.deployed = Some(Arc::new(*deployed));
+                slot.stop = self.stop.child_token();
+                (Phase::Running, status::Phase::Running)
+            }
+            Standing::Paused => (Phase::Paused, status::Phase::Paused),
+            Standing::Halted(why) => (Phase::Halted, status::Phase::Halted(why)),
+            Standing::Differs(why) => (Phase::Differs, status::Phase::Differs(why)),
         };
-        slot.phase = Phase::Running;
-        self.app.status.note(name, status::Phase::Running);
-        slot.stop = self.stop.child_token();
-        slot.lanes = deployed.lanes.len();
-        slot.record = deployed.record;
-        let mut ports = Vec::new();
-        for (number, owned) in (0..).zip(&deployed.lanes) {
-            ports.push(self.start_lane(&deployed, number, owned).await);
+        if slot.phase != phase || starts {
+            match &told {
+                status::Phase::Paused => info!(module = %name, "module is paused"),
+                status::Phase::Halted(why) => warn!(module = %name, why, "module is halted"),
+                status::Phase::Differs(why) => warn!(module = %name, why, "module does not run on this host"),
+                _ => {}
+            }
         }
-        self.feed(&deployed, ports).await;
+        slot.phase = phase;
+        self.app.status.note(name, told);
+        self.hosts.tell(&self.modules);
+        if phase == Phase::Running {
+            self.share(name).await;
+        }
         Ok(())
     }
 
-    async fn start_lane(&mut self, module: &Deployed, number: u16, owned: &Stored<Checkpoint>) -> Port {
+    /// Starts lanes that this host has taken, and has them fed: from `history` on, if repeats in it are to be recognised.
+    pub(super) async fn start_lanes(
+        &mut self,
+        deployed: &Deployed,
+        stream: InputStream,
+        taken: ledger::Lanes,
+        history: Option<Mark>,
+    ) {
+        let mut ports = Vec::new();
+        for (number, owned) in &taken {
+            let port = self.start_lane(deployed, &stream, *number, owned).await;
+            let at = history.filter(|history| history.sequence < port.at.sequence).unwrap_or(port.at);
+            ports.push(Port { at, ..port });
+        }
+        self.feed(deployed, stream, ports).await;
+    }
+
+    async fn start_lane(
+        &mut self,
+        module: &Deployed,
+        stream: &InputStream,
+        number: u16,
+        owned: &Stored<Checkpoint>,
+    ) -> Port {
         let id = LaneId { module: module.routing.module.clone(), lane: number };
         let (notices, noticed) = mpsc::unbounded_channel();
         let (inputs, received) = queue(self.memory.inputs);
@@ -111,7 +133,8 @@ impl Host {
             error!("the committer has ended");
         }
         let (origin, grants) = (module.job.origin.clone(), module.job.grants.clone());
-        let views = Views::new(origin, grants, self.fetch(), module.is_new, self.memory.views);
+        let is_new = owned.value.is_first();
+        let views = Views::new(origin, grants, self.fetch(), is_new, self.memory.views);
         let task = LaneTask {
             id: id.clone(),
             lane: Lane::new(at.sequence, module.rules, self.memory.inputs),
@@ -123,11 +146,17 @@ impl Host {
             notices: noticed,
             committer: self.requests.clone(),
         };
-        let stop = self.modules.get(&id.module).map_or(&self.stop, |slot| &slot.stop).clone();
-        let running = self.lanes.spawn(task.run(stop));
+        let stop = self.modules.get(&id.module).map_or(&self.stop, |slot| &slot.stop).child_token();
+        let running = self.lanes.spawn(task.run(stop.clone()));
         self.lane_of.insert(running.id(), id.clone());
+        if let Some(slot) = self.modules.get_mut(&id.module) {
+            slot.claims.taken(number, Instant::now());
+            slot.lanes.insert(number, stop);
+            let lanes = i64::try_from(slot.lanes.len()).unwrap_or(i64::MAX);
+            module.job.metrics.lanes.set(lanes);
+        }
         let (client, subjects, reader) = (&self.connections.read, &self.app.subjects, &self.app.reader);
-        let (routing, stream) = (module.routing.clone(), module.stream.clone());
+        let (routing, stream) = (module.routing.clone(), stream.clone());
         match control::replay::serve(
             client,
             subjects,
@@ -139,7 +168,7 @@ impl Host {
             Ok(serving) => drop(self.tasks.spawn(serving)),
             Err(error) => warn!(lane = %id, %error, "dead letters of this lane cannot be replayed"),
         }
-        Port { id, inputs, at: module.history.filter(|history| history.sequence < at.sequence).unwrap_or(at) }
+        Port { id, inputs, at }
     }
 
     /// How guests read views: they run on threads of their own, which may wait.
@@ -153,9 +182,9 @@ impl Host {
     }
 
     /// Has the live reader of a module's stream feed its lanes.
-    async fn feed(&mut self, module: &Deployed, ports: Vec<Port>) {
-        let name = module.stream.name();
-        let mut wish = Wish::Feed(Box::new(module.stream.clone()), module.routing.clone(), ports);
+    async fn feed(&mut self, module: &Deployed, stream: InputStream, ports: Vec<Port>) {
+        let name = stream.name();
+        let mut wish = Wish::Feed(Box::new(stream.clone()), module.routing.clone(), ports);
         if let Some((_, live)) = self.streams.get(name) {
             match live.send(wish).await {
                 Ok(()) => return,
@@ -163,7 +192,7 @@ impl Host {
                 Err(unsent) => wish = unsent.0,
             }
         }
-        let (live, wishes) = Live::new(module.stream.clone(), self.stop.clone());
+        let (live, wishes) = Live::new(stream.clone(), self.stop.clone());
         if wishes.send(wish).await.is_err() {
             error!(stream = name, "the live reader takes no wishes");
         }

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::lanes::Host;
+use super::lanes::{Host, Phase};
 use crate::commit::audit::Act;
 use crate::config;
 use crate::control::swap::{Answer, Order, WAIT};
@@ -23,7 +23,7 @@ pub enum Step {
     /// The plugin was loaded, or was not.
     Loaded(Order, Result<Plugin, String>),
     /// An input decided.
-    Decided(Swapped, Outcome, Option<oneshot::Sender<Answer>>),
+    Decided(Swapped, Outcome, Option<oneshot::Sender<Option<Answer>>>),
 }
 
 /// Which plugin takes the place of which.
@@ -59,7 +59,10 @@ impl Host {
     /// Loads a plugin that is to take a module's over.
     pub(super) fn load_other(&self, order: Order) {
         let Some(slot) = self.modules.get(&order.module) else {
-            return refuse(order.answer, format!("this host runs no module {:?}", order.module.as_str()));
+            if self.hosts.members().others_know(&order.module) {
+                return leave_to_another(order.answer);
+            }
+            return refuse(order.answer, format!("no host runs a module {:?}", order.module.as_str()));
         };
         let (engine, config, steps) = (slot.loaded.engine.clone(), self.swaps.config.clone(), self.swaps.steps.clone());
         self.tasks.spawn(async move {
@@ -74,12 +77,34 @@ impl Host {
     /// Does the next step of a swap.
     pub(super) async fn swap(&mut self, step: Step) {
         match step {
-            Step::Loaded(order, Ok(plugin)) => self.go_over(order, plugin).await,
+            Step::Loaded(order, Ok(plugin)) if self.conducts(&order.module) => self.go_over(order, plugin).await,
+            Step::Loaded(order, Ok(plugin)) => self.get_ready(order, plugin).await,
             Step::Loaded(order, Err(reason)) => {
                 warn!(module = %order.module, reason, "the plugin is not swapped");
-                refuse(order.answer, reason);
+                if self.conducts(&order.module) {
+                    refuse(order.answer, reason);
+                } else {
+                    leave_to_another(order.answer);
+                }
             }
             Step::Decided(swapped, outcome, answer) => self.decided(swapped, outcome, answer).await,
+        }
+    }
+
+    /// Whether of all hosts that run `module` this one tries its next plugin: the one that is to run its first lane.
+    fn conducts(&self, module: &Name) -> bool {
+        let Some(slot) = self.modules.get(module) else { return false };
+        slot.phase != Phase::Differs && self.hosts.members().shares(module, &slot.loaded.edition()).is_ours(0)
+    }
+
+    /// Keeps `plugin` ready: this host goes over to it when the module's record says that the others have.
+    async fn get_ready(&mut self, Order { module, answer, .. }: Order, plugin: Plugin) {
+        leave_to_another(answer);
+        let Some(slot) = self.modules.get_mut(&module) else { return };
+        info!(%module, plugin = plugin.digest, "a plugin is ready, in case that another host has the module go over to it");
+        slot.loaded.next = Some(plugin);
+        if slot.phase == Phase::Differs {
+            self.share(&module).await;
         }
     }
 
@@ -107,7 +132,7 @@ impl Host {
     }
 
     /// An input decided whether the new plugin stays.
-    async fn decided(&mut self, swapped: Swapped, outcome: Outcome, answer: Option<oneshot::Sender<Answer>>) {
+    async fn decided(&mut self, swapped: Swapped, outcome: Outcome, answer: Option<oneshot::Sender<Option<Answer>>>) {
         let Some(slot) = self.modules.get(&swapped.module) else { return };
         let known = slot.loaded.plugin();
         let is_current = slot.loaded.versions.send_if_modified(|version| {
@@ -140,9 +165,13 @@ impl Host {
         let Swapped { module, was, plugin, who } = swapped.clone();
         let runs = if matches!(outcome, Some(Outcome::Returns { .. })) { &was } else { &plugin }.clone();
         let act = Act::Swap { module, was, plugin, outcome: outcome.cloned() };
-        if let Err(error) = self.app.ledger.swap(&swapped.module, runs, act, &who).await {
-            warn!(module = %swapped.module, %error, "the swap could not be noted in the module's record");
+        match self.app.ledger.swap(&swapped.module, runs, act, &who).await {
+            Ok(record) => drop(self.modules.get_mut(&swapped.module).map(|slot| slot.record = record)),
+            Err(error) => {
+                warn!(module = %swapped.module, %error, "the swap could not be noted in the module's record");
+            }
         }
+        self.hosts.tell(&self.modules);
     }
 }
 
@@ -150,7 +179,7 @@ impl Host {
 async fn watch(
     swapped: Swapped,
     mut told: watch::Receiver<Option<Outcome>>,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<Option<Answer>>,
     steps: mpsc::Sender<Step>,
     stop: CancellationToken,
 ) {
@@ -188,11 +217,16 @@ fn load(engine: &Engine, config: &Path, module: &Name, path: Option<PathBuf>) ->
     Plugin::load(engine, &path, found.digest.as_deref()).map_err(|error| error.to_string())
 }
 
-fn refuse(answer: oneshot::Sender<Answer>, reason: String) {
+fn refuse(answer: oneshot::Sender<Option<Answer>>, reason: String) {
     reply(answer, Answer::Refused { reason });
 }
 
-fn reply(answer: oneshot::Sender<Answer>, said: Answer) {
+fn reply(answer: oneshot::Sender<Option<Answer>>, said: Answer) {
     // Whoever asked may have gone.
-    answer.send(said).ok();
+    answer.send(Some(said)).ok();
+}
+
+/// Says nothing: another host does.
+fn leave_to_another(answer: oneshot::Sender<Option<Answer>>) {
+    answer.send(None).ok();
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::dedupe::Dedupe;
 use super::queue;
@@ -53,6 +53,14 @@ pub struct Task {
     pub committer: mpsc::Sender<Request>,
 }
 
+/// How far a lane is with ending.
+enum Ending {
+    /// It runs.
+    No,
+    /// The committer gives it up behind what was handed in; then it ends so.
+    Released(End),
+}
+
 /// A slice at work on a thread of its own, so that a slow guest holds up nobody else.
 struct Working {
     is_replay: bool,
@@ -60,7 +68,7 @@ struct Working {
 }
 
 impl Task {
-    /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and handed to the committer.
+    /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and committed, and the lane released.
     pub async fn run(self, shutdown: CancellationToken) -> End {
         let Self { id, mut lane, mut dedupe, runner, breaker, mut inputs, mut orders, mut notices, committer } = self;
         let (metrics, tracer) = (runner.metrics().clone(), runner.tracer());
@@ -68,15 +76,15 @@ impl Task {
         let mut replays = Replays::default();
         let mut idle = Some(runner);
         let mut working: Option<Working> = None;
+        let mut ending = Ending::No;
         loop {
             failpoint::reach("lane", id.module.as_str());
             let mut wake = None;
             waiting.set(inputs.len() + lane.waiting());
-            if working.is_none() && lane.is_stopping() {
-                replays.give_up("the lane stops");
-                return End::Stopped;
+            if working.is_none() && lane.is_stopping() && matches!(ending, Ending::No) {
+                ending = release(&committer, &id, End::Stopped).await;
             }
-            if let Some(runner) = idle.take() {
+            if let Some(runner) = idle.take_if(|_| matches!(ending, Ending::No)) {
                 let now = Instant::now();
                 let replay = replays.next(lane.has_inputs());
                 let is_replay = replay.is_some();
@@ -118,10 +126,11 @@ impl Task {
                         replays.give_up("the lane began again behind its checkpoint");
                     }
                     Some(Notice::Lost(epoch)) => {
-                        error!(module = %id.module, lane = id.lane, epoch, "lane was taken over by another host; this host stops it");
+                        warn!(module = %id.module, lane = id.lane, epoch, "lane was taken over by another host; this host stops it");
                         return End::Lost;
                     }
                     Some(Notice::Halt(reason)) => return End::Halted(reason),
+                    Some(Notice::Released) => return ending.end(),
                     None => return End::Stopped,
                 },
                 finished = finish(&mut working) => match finished {
@@ -137,7 +146,8 @@ impl Task {
                         idle = Some(runner);
                         submit(&committer, &id, &lane, steps).await;
                         if let Some(reason) = halted {
-                            return End::Halted(reason);
+                            lane.stop();
+                            ending = release(&committer, &id, End::Halted(reason)).await;
                         }
                     }
                     Err(panic) => return End::Halted(format!("the host failed while running its plugin: {panic}")),
@@ -155,12 +165,29 @@ impl Task {
                         lane.stop();
                     }
                 }
-                Some(order) = orders.recv() => replays.push(order),
+                Some(order) = orders.recv(), if !lane.is_stopping() => replays.push(order),
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
                 () = shutdown.cancelled(), if !lane.is_stopping() => lane.stop(),
             }
         }
     }
+}
+
+impl Ending {
+    fn end(self) -> End {
+        match self {
+            Self::No => End::Stopped,
+            Self::Released(end) => end,
+        }
+    }
+}
+
+/// Has the committer give the lane up, which is to end so.
+async fn release(committer: &mpsc::Sender<Request>, id: &LaneId, end: End) -> Ending {
+    if committer.send(Request::Release { lane: id.clone() }).await.is_err() {
+        warn!(module = %id.module, lane = id.lane, "the committer has ended");
+    }
+    Ending::Released(end)
 }
 
 /// An input that repeats an earlier one is only covered.

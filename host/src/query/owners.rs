@@ -28,6 +28,7 @@ pub fn owned(records: Vec<Stored<Record>>) -> Vec<Record> {
 mod tests {
     use super::*;
     use crate::commit::record::State;
+    use crate::ownership::Edition;
     use crate::route::{HASH_VERSION, KeyExpr};
     use crate::subject::Generation;
 
@@ -44,7 +45,7 @@ mod tests {
                 hash: HASH_VERSION,
                 lanes: 1,
                 views: views.iter().map(|view| name(view)).collect(),
-                plugin: "sha256:1".to_owned(),
+                edition: Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
                 generation: Generation::default(),
                 state: State::Running,
             },

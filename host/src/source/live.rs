@@ -156,33 +156,40 @@ impl Live {
         Error::Failed { stream: self.stream.name().to_owned(), cause: cause.to_owned() }
     }
 
-    /// Takes a module's lanes in. While nothing is read, reading will begin where those that are near need it; else they
-    /// catch up on readers of their own.
+    /// Takes lanes of a module in. Reading goes on, or begins, where those that are near need it: lanes that are further
+    /// drop what they have seen. Lanes that are far behind catch up on readers of their own.
     fn feed(&mut self, stream: Box<InputStream>, routing: Arc<Routing>, ports: Vec<Port>) {
-        self.modules.retain(|module| module.routing.module != routing.module);
-        let begins = self.reader.is_none();
-        if begins {
+        let reads = self.modules.iter().any(|module| !module.lanes.is_empty());
+        let known = reads.then(|| self.mark());
+        if self.reader.is_none() {
             // It may have been made anew since this reader began to wait.
             self.stream = *stream;
-            let known = self.modules.iter().any(|module| !module.lanes.is_empty()).then_some(self.start);
-            let marks = || ports.iter().map(|port| port.at);
-            let furthest = marks().chain(known).map(|mark| mark.sequence).max().unwrap_or_default();
-            let near = marks().filter(|mark| mark.sequence.0 + NEAR >= furthest.0).chain(known);
-            self.start = near.min_by_key(|mark| mark.sequence).unwrap_or(self.start);
+        }
+        let marks = || ports.iter().map(|port| port.at);
+        let furthest = marks().chain(known).map(|mark| mark.sequence).max().unwrap_or_default();
+        let near = marks().filter(|mark| mark.sequence.0 + NEAR >= furthest.0).chain(known);
+        let start = near.min_by_key(|mark| mark.sequence).unwrap_or(self.start);
+        if known != Some(start) {
+            self.start = start;
             self.last = None;
         }
-        let position = self.mark().sequence;
         let mut lanes = BTreeMap::new();
         for Port { id, inputs, at } in ports {
             let mut lane = Lane { inputs, away: None, waited: Duration::ZERO };
-            if !begins || at.sequence < position {
+            if at.sequence < start.sequence {
                 let (routing, inputs) = (routing.clone(), lane.inputs.clone());
                 self.catch_up(Behind { id: id.clone(), routing, inputs }, at);
-                lane.away = Some(Away { from: position, passed: None });
+                lane.away = Some(Away { from: start.sequence, passed: None });
             }
             lanes.insert(id.lane, lane);
         }
-        self.modules.push(Fed { routing, lanes });
+        match self.modules.iter_mut().find(|module| module.routing.module == routing.module) {
+            Some(module) => {
+                module.routing = routing;
+                module.lanes.extend(lanes);
+            }
+            None => self.modules.push(Fed { routing, lanes }),
+        }
     }
 
     /// Begins to read for all modules, or goes on with the filters that they need now.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Phase, Status};
 use crate::metrics::{self, Counts, Fault, Spread};
+use crate::ownership::LaneSet;
 use crate::policy::CauseKind;
 use crate::subject::Name;
 
@@ -53,6 +54,8 @@ pub struct Module {
     /// What it is doing.
     #[serde(flatten)]
     pub phase: Phase,
+    /// The lanes that are the host's.
+    pub lanes: LaneSet,
     /// What was counted of it since the host started, and where it stands.
     pub counts: Counts,
     /// Whether the lag among them was measured yet.
@@ -80,7 +83,8 @@ impl Status {
     /// What this host, which is `host`, tells of itself now.
     pub fn report(&self, host: &Host) -> Report {
         let metrics = self.metrics();
-        let modules = self.phases().map(|(name, phase)| Module::of(name, phase, &self.measured(name)));
+        let modules =
+            self.phases().map(|(name, phase)| Module::of(name, phase, self.lanes(name), &self.measured(name)));
         let outcomes = metrics.commits.outcomes().into_iter().map(|(outcome, count)| (outcome.to_owned(), count));
         Report {
             host: host.clone(),
@@ -96,11 +100,19 @@ impl Status {
     }
 }
 
+impl Report {
+    /// Whether the host runs `module`.
+    pub fn runs(&self, module: &Name) -> bool {
+        self.modules.iter().any(|known| known.module == *module && known.phase == Phase::Running)
+    }
+}
+
 impl Module {
-    fn of(name: &Name, phase: Phase, measured: &metrics::Module) -> Self {
+    fn of(name: &Name, phase: Phase, lanes: LaneSet, measured: &metrics::Module) -> Self {
         Self {
             module: name.clone(),
             phase,
+            lanes,
             counts: measured.counts(),
             lag_is_known: measured.lag_is_known(),
             dead_letters: measured.dead_letters(),
@@ -118,7 +130,7 @@ mod tests {
     fn a_report_is_read_back_as_it_was_sent() {
         let text = "app = \"shop\"\n[modules.totals]\nplugin = \"a.wasm\"\ninput = { stream = \"ORDERS\" }\n";
         let config = crate::config::parse(text, std::path::Path::new("pelton.toml")).unwrap();
-        let status = Status::new(&config.modules);
+        let status = Status::new(config.modules.iter());
         let totals: Name = "totals".parse().unwrap();
         status.note(&totals, Phase::Halted("lane 0: input 7: no".to_owned()));
         status.measured(&totals).calls.observe(2e-6);

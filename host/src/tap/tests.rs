@@ -22,7 +22,7 @@ fn record(module: &str, stream: &str, view: &str) -> Record {
         hash: HASH_VERSION,
         lanes: 1,
         views: vec![name(view)],
-        plugin: "sha256:1".to_owned(),
+        edition: crate::ownership::Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
         generation: Generation::default(),
         state: State::Running,
     }

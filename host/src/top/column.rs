@@ -142,7 +142,7 @@ impl Module {
 pub fn state(state: State) -> &'static str {
     match state {
         State::Halted => "halted",
-        State::Lost => "lost",
+        State::Differs => "differs",
         State::NotRunning => "not running",
         State::Starting => "starting",
         State::Paused => "paused",

@@ -64,8 +64,8 @@ pub struct Quantiles {
 pub enum State {
     /// It was stopped for a reason that needs an operator.
     Halted,
-    /// Another host took its lanes over, and does not answer.
-    Lost,
+    /// No host runs it that answers: those that do would run it as something else than its record says.
+    Differs,
     /// No host runs it.
     NotRunning,
     /// A host is about to run it.
@@ -227,7 +227,11 @@ fn of<'a>(report: &'a Report, name: &Name) -> Option<&'a ModuleReport> {
 fn state(told: &[&ModuleReport], recorded: Option<&record::State>, breaker_open: bool) -> (State, Option<String>) {
     let halted = told.iter().find_map(|module| match &module.phase {
         Phase::Halted(why) => Some(why.clone()),
-        Phase::Starting | Phase::Running | Phase::Paused | Phase::Lost => None,
+        Phase::Starting | Phase::Running | Phase::Paused | Phase::Differs(_) => None,
+    });
+    let differs = told.iter().find_map(|module| match &module.phase {
+        Phase::Differs(why) => Some(why.clone()),
+        Phase::Starting | Phase::Running | Phase::Paused | Phase::Halted(_) => None,
     });
     let is = |phase: &Phase| told.iter().any(|module| module.phase == *phase);
     if halted.is_some() {
@@ -238,8 +242,8 @@ fn state(told: &[&ModuleReport], recorded: Option<&record::State>, breaker_open:
         (State::Starting, None)
     } else if is(&Phase::Paused) {
         (State::Paused, None)
-    } else if is(&Phase::Lost) {
-        (State::Lost, Some("another host took it over".to_owned()))
+    } else if let Some(why) = differs {
+        (State::Differs, Some(why))
     } else {
         match recorded {
             Some(record::State::Halted(why)) => (State::Halted, Some(why.clone())),

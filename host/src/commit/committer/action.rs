@@ -30,6 +30,11 @@ pub enum Action {
         /// The input that the server refuses to take the effects of, and why: it becomes a minimal dead letter.
         condemned: Option<(Sequence, String)>,
     },
+    /// Tell the lane that nobody owns it any more.
+    Released {
+        /// The lane.
+        lane: LaneId,
+    },
     /// Another host owns the lane from this epoch on: stop it.
     Lost {
         /// The lane.

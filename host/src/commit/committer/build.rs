@@ -38,6 +38,11 @@ impl Room {
 const CHECKPOINT_BYTES: usize = 1 << 10;
 
 impl Lane {
+    /// Whether it has anything to commit.
+    pub fn has_work(&self) -> bool {
+        self.releasing || !self.steps.is_empty()
+    }
+
     /// Adds to `batch` as many steps as fit `share`, or one if it fits `room`, and the checkpoint behind them.
     pub fn add_to(&self, batch: &mut Batch, id: &LaneId, share: Room, room: Room) -> Room {
         let mut used = Room { messages: 1, bytes: CHECKPOINT_BYTES };
@@ -63,10 +68,12 @@ impl Lane {
                 }
             }
         }
-        if steps == 0 {
+        let releases = self.releasing && steps == self.steps.len();
+        if steps == 0 && !releases {
             return Room { messages: 0, bytes: 0 };
         }
         let checkpoint = self.after(steps);
+        let checkpoint = if releases { checkpoint.released() } else { checkpoint };
         let first_write = batch.messages.len();
         batch.messages.extend(writes.iter().map(Write::message));
         let revisions = writes.into_iter().enumerate().map(|(at, write)| (first_write + at, write.revision)).collect();
@@ -74,7 +81,8 @@ impl Lane {
         let checkpoint_at = batch.messages.len() - 1;
         let again = self.steps.iter().take(steps).filter(|step| matches!(step.covers, Covers::Again));
         let replays = again.count();
-        batch.parts.push(Part { lane: id.clone(), checkpoint, checkpoint_at, steps, replays, revisions });
+        let lane = id.clone();
+        batch.parts.push(Part { lane, checkpoint, checkpoint_at, steps, replays, releases, revisions });
         used
     }
 

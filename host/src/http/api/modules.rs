@@ -29,7 +29,7 @@ fn module(served: &Served, record: &Record) -> Value {
     let name = &record.module;
     let phase = served.status.phases().find(|(of, _)| *of == name).map(|(_, phase)| phase);
     let why = match &phase {
-        Some(Phase::Halted(why)) => Some(why.clone()),
+        Some(Phase::Halted(why) | Phase::Differs(why)) => Some(why.clone()),
         _ => None,
     };
     let counts = served.status.metrics().module(name).map(|measured| measured.counts());

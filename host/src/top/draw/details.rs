@@ -119,7 +119,7 @@ impl Page {
         let Some(ModuleState { record, checkpoints, .. }) = lanes else {
             return self.plain("lanes", "being read");
         };
-        let input = format!("{}  plugin {}", record.stream, record.plugin.chars().take(19).collect::<String>());
+        let input = format!("{}  plugin {}", record.stream, record.edition.plugin.chars().take(19).collect::<String>());
         let mut lines = self.plain("input", &input);
         lines.push(Line::default());
         let head = format!(" {:>5}  {:>12}  {:>12}  {:>6}", "LANE", "POSITION", "COVERED", "EPOCH");

@@ -41,7 +41,7 @@ impl Palette {
     /// A state, by how good it is.
     pub fn state(self, text: impl Into<String>, state: State) -> Span<'static> {
         match state {
-            State::Halted | State::Lost | State::NotRunning => self.bad(text),
+            State::Halted | State::Differs | State::NotRunning => self.bad(text),
             State::Starting | State::Paused => self.odd(text),
             State::Running => Span::styled(text.into(), self.colour(Color::Green)),
         }

@@ -3,6 +3,7 @@ use time::macros::datetime;
 use super::*;
 use crate::lag::Lag;
 use crate::metrics::{Counts, Fate, Histogram, Scale};
+use crate::ownership::LaneSet;
 use crate::status::Commits;
 
 const SCALE: Scale = Scale { start: 1e-6, factor: 4.0, buckets: 12 };
@@ -68,6 +69,7 @@ fn report(id: &str, uptime: f64, phase: Phase, inputs: u64) -> Report {
     let module = ModuleReport {
         module: name("m"),
         phase,
+        lanes: LaneSet::default(),
         counts,
         lag_is_known: true,
         dead_letters: BTreeMap::from([(CauseKind::Trap, 2)]),
@@ -131,21 +133,22 @@ fn hosts_add_up() {
 
 #[test]
 fn a_state_is_the_hosts_word_and_else_the_records() {
-    use Phase::{Halted, Lost, Paused, Running, Starting};
+    use Phase::{Differs, Halted, Paused, Running, Starting};
+    let other = || Differs("its plugin is another".to_owned());
     let why = || "it broke".to_owned();
     let cases: [(Vec<Phase>, Option<record::State>, State, &str); 12] = [
         (vec![Running], None, State::Running, ""),
-        (vec![Lost, Running], None, State::Running, ""),
+        (vec![other(), Running], None, State::Running, ""),
         (vec![Running, Halted(why())], None, State::Halted, "it broke"),
         (vec![Starting], Some(record::State::Halted(why())), State::Starting, ""),
         (vec![Starting, Running], None, State::Running, ""),
         (vec![Paused], None, State::Paused, ""),
-        (vec![Lost], Some(record::State::Running), State::Lost, "another host took it over"),
+        (vec![other()], Some(record::State::Running), State::Differs, "its plugin is another"),
         (vec![], Some(record::State::Running), State::NotRunning, ""),
         (vec![], Some(record::State::Paused), State::Paused, ""),
         (vec![], Some(record::State::Halted(why())), State::Halted, "it broke"),
         (vec![], None, State::NotRunning, "it never ran"),
-        (vec![Lost, Lost], None, State::Lost, "another host took it over"),
+        (vec![other(), other()], None, State::Differs, "its plugin is another"),
     ];
     for (phases, recorded, state, reason) in cases {
         let shown = format!("{phases:?} {recorded:?}");

@@ -161,3 +161,52 @@ fn with_more_lanes_than_room_each_is_served_in_its_turn() {
         assert!(batch < LANES.div_ceil(A_BATCH), "{served:?}");
     }
 }
+
+#[test]
+fn a_lane_is_released_behind_its_last_step() {
+    let mut committer = committer(2, ROOMY);
+    committer.submit(&id(0), 0, vec![step(1), step(2)]);
+    committer.release(&id(0));
+    committer.release(&id(1));
+    assert_eq!(next(&mut committer), ["events.e.1", "events.e.2", "ckpt.m.1.0@10 2", "ckpt.m.1.1@11 0"]);
+    for lane in 0..2 {
+        let Checkpoint { owner, epoch, .. } = sent(&committer, lane);
+        assert_eq!((owner, epoch), (None, 1));
+    }
+    let released = |lane| Action::Released { lane: id(lane) };
+    let actions = committer.resolve(Outcome::Committed(Sequence(30)));
+    assert_eq!(actions, [committed(0, 2), released(0), committed(1, 0), released(1)]);
+    committer.submit(&id(0), 0, vec![step(3)]);
+    assert!(committer.is_idle(), "it is nobody's");
+}
+
+#[test]
+fn a_lane_that_does_not_fit_one_batch_is_released_with_the_last() {
+    let mut committer = committer(1, Bounds { batch_messages: 3, ..ROOMY });
+    committer.submit(&id(0), 0, vec![step(1), step(2), step(3)]);
+    committer.release(&id(0));
+    assert_eq!(next(&mut committer), ["events.e.1", "events.e.2", "ckpt.m.1.0@10 2"]);
+    assert!(sent(&committer, 0).owner.is_some());
+    committer.resolve(Outcome::Committed(Sequence(20)));
+    assert_eq!(next(&mut committer), ["events.e.3", "ckpt.m.1.0@20 3"]);
+    assert_eq!(sent(&committer, 0).owner, None);
+}
+
+#[test]
+fn a_release_that_is_refused_or_lost_is_tried_again() {
+    let mut committer = committer(1, ROOMY);
+    committer.release(&id(0));
+    assert_eq!(next(&mut committer), ["ckpt.m.1.0@10 0"]);
+    assert_eq!(committer.resolve(ambiguous()), [Action::Check(id(0))]);
+    let stored = Stored { value: checkpoint(1, 0), revision: Sequence(10) };
+    assert!(matches!(committer.checked(Some(stored)).as_slice(), [Action::Resend(_)]));
+    committer.resend();
+    assert_eq!(committer.resolve(ambiguous()), [Action::Check(id(0))]);
+    let landed = Stored { value: sent_before(), revision: Sequence(40) };
+    assert_eq!(committer.checked(Some(landed)), [committed(0, 0), Action::Released { lane: id(0) }]);
+}
+
+/// The checkpoint of a lane that was released where it stood.
+fn sent_before() -> Checkpoint {
+    checkpoint(1, 0).released()
+}

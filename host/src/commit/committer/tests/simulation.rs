@@ -17,6 +17,7 @@ use crate::commit::checkpoint::NEVER_WRITTEN;
 use crate::effects::{Grants, Origin};
 use crate::lane::views::{Fetch, Views};
 use crate::lane::{Input, Lane as Spine, Ran, Slice, Step, Verdict};
+use crate::ownership::HostId;
 use crate::policy::breaker::Permit;
 use crate::policy::{Failure, OnFailure, Rules};
 use crate::traces::Ratio;
@@ -119,6 +120,8 @@ enum Op {
     Arrive(Index),
     /// Another host takes a lane over, and ends.
     TakeOver(u16),
+    /// A lane is given up, and taken by another host.
+    Release(u16),
     /// Somebody writes a value of a lane anew, so that a guard breaks.
     Meddle(u16, u64),
 }
@@ -139,6 +142,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => fate.prop_map(Op::Send),
         4 => any::<Index>().prop_map(Op::Arrive),
         1 => (0..LANES).prop_map(Op::TakeOver),
+        1 => (0..LANES).prop_map(Op::Release),
         1 => (0..LANES, 0..3_u64).prop_map(|(lane, key)| Op::Meddle(lane, key)),
     ]
 }
@@ -179,6 +183,7 @@ impl World {
             views: Views::new(origin(), Arc::new(grants), fetch, is_new, 1 << 20),
             unread: inputs(lane).collect(),
             running: None,
+            releases: false,
         }
     }
 
@@ -187,7 +192,7 @@ impl World {
         let mut stream = self.stream.lock().unwrap();
         let Stored { value, revision } = stream.checkpoint(lane);
         let subject = subjects().checkpoint(&id(lane).module, Generation::default(), lane).into();
-        let outcome = stream.store(&[checkpoint_message(&subject, &value.taken_over(), revision)]);
+        let outcome = stream.store(&[checkpoint_message(&subject, &value.taken_over(HostId::from_u128(9)), revision)]);
         assert!(matches!(outcome, Outcome::Committed(_)));
         stream.checkpoint(lane)
     }
@@ -214,6 +219,10 @@ impl World {
             }
             Op::Arrive(_) => {}
             Op::TakeOver(lane) => drop(self.take_over(*lane)),
+            Op::Release(lane) => {
+                self.member(*lane).releases = true;
+                self.committer.release(&id(*lane));
+            }
             Op::Meddle(lane, key) => self.meddle(&view_key(*lane, &counter(*key))),
         }
         let stream = self.stream.lock().unwrap();
@@ -275,6 +284,11 @@ impl World {
                 Action::Resend(_) => {}
                 Action::Reset { lane, incarnation, covered, condemned } => {
                     self.member(lane.lane).spine.reset(incarnation, covered, condemned);
+                }
+                Action::Released { lane } => {
+                    let released = self.stream.lock().unwrap().checkpoint(lane.lane).value;
+                    assert_eq!(released.owner, None, "nobody owns what was released");
+                    *self.member(lane.lane) = self.own(lane.lane);
                 }
                 Action::Lost { lane, .. } => *self.member(lane.lane) = self.own(lane.lane),
                 Action::Halt { lane, reason } => panic!("{lane} halts: {reason}"),

@@ -11,6 +11,8 @@ pub(super) struct Member {
     pub(super) unread: Vec<u64>,
     /// What the slice that runs will give.
     pub(super) running: Option<(Vec<Done>, Ran)>,
+    /// Whether it hands in nothing more, and waits to be released.
+    pub(super) releases: bool,
 }
 
 impl Member {
@@ -29,6 +31,9 @@ impl Member {
 
     /// Takes one step: begins a slice, or ends it. Gives what the committer is to be handed.
     pub(super) fn turn(&mut self, now: Instant) -> Vec<Done> {
+        if self.releases {
+            return Vec::new();
+        }
         if let Some((mut steps, ran)) = self.running.take() {
             return match self.spine.ran(&ran, now) {
                 Verdict::Drop | Verdict::Halt(..) => Vec::new(),
