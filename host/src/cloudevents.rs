@@ -13,6 +13,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use serde_json::{Map, Value, value::RawValue};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
+use crate::effects::Headers;
 use crate::event::{Event, Message, rfc3339};
 use crate::traces::context::{TRACEPARENT, TRACESTATE};
 
@@ -205,30 +206,43 @@ fn sort(attributes: &mut [(String, String)]) {
 }
 
 /// The headers of `event` in binary mode.
-pub fn encode(event: &Event) -> Vec<(String, String)> {
-    let mut headers = vec![("ce-specversion".to_owned(), "1.0".to_owned())];
-    let mut push = |name: &str, value: &str| headers.push((format!("ce-{name}"), percent_encode(value).into_owned()));
-    push("id", &event.id);
-    push("source", &event.source);
-    push("type", &event.kind);
-    push("time", &event.time);
+pub fn encode(event: &Event) -> Headers {
+    let mut headers: Headers = Vec::with_capacity(16);
+    headers.push(("ce-specversion".into(), "1.0".to_owned()));
+    let mut push = |name: Cow<'static, str>, value: &str| headers.push((name, percent_encode(value).into_owned()));
+    push("ce-id".into(), &event.id);
+    push("ce-source".into(), &event.source);
+    push("ce-type".into(), &event.kind);
+    push("ce-time".into(), &event.time);
     if let Some(subject) = &event.subject {
-        push("subject", subject);
+        push("ce-subject".into(), subject);
     }
-    push(CORRELATION, &event.correlation);
+    push("ce-correlationid".into(), &event.correlation);
     if let Some(causation) = &event.causation {
-        push(CAUSATION, causation);
+        push("ce-causationid".into(), causation);
     }
     for (name, value) in &event.attributes {
-        push(name, value);
+        match plain(name) {
+            Some((prefixed, _)) => push(prefixed.into(), value),
+            None => push(format!("ce-{name}").into(), value),
+        }
     }
-    for (name, value) in event.attributes.iter().filter(|(name, _)| TRACE.contains(&name.as_str())) {
-        headers.push((name.clone(), percent_encode_controls(value)));
+    for (name, value) in &event.attributes {
+        headers.extend(plain(name).map(|(_, plain)| (plain.into(), percent_encode_controls(value))));
     }
     if !event.content_type.is_empty() {
-        headers.push(("Content-Type".to_owned(), percent_encode_controls(&event.content_type)));
+        headers.push(("Content-Type".into(), percent_encode_controls(&event.content_type)));
     }
     headers
+}
+
+/// The headers of an attribute of the trace context: as an attribute, and as what it is.
+fn plain(name: &str) -> Option<(&'static str, &'static str)> {
+    match name {
+        TRACEPARENT => Some(("ce-traceparent", TRACEPARENT)),
+        TRACESTATE => Some(("ce-tracestate", TRACESTATE)),
+        _ => None,
+    }
 }
 
 /// `event` as JSON on one line, with `more` attributes.

@@ -170,7 +170,7 @@ pub fn removal(subject: String, revision: Sequence) -> Outgoing {
         ("KV-Operation".into(), "DEL".to_owned()),
         ("Nats-TTL".into(), REMOVED.to_owned()),
     ];
-    Outgoing { subject: subject.into(), headers, payload: Bytes::new() }
+    Outgoing { subject: subject.into(), headers: headers.into(), payload: Bytes::new() }
 }
 
 /// The most characters of a cause: a guest may write a paragraph, no novel.
@@ -245,7 +245,11 @@ fn whole(payload: &[u8]) -> Payload {
 fn outgoing(by: By<'_>, letter: DeadLetter) -> Outgoing {
     let subject = by.origin.subjects.dead_letter(&by.origin.module, by.lane, letter.sequence.0);
     let payload = serde_json::to_vec(&letter).unwrap_or_default().into();
-    Outgoing { subject: subject.into(), headers: vec![("Content-Type".into(), "application/json".to_owned())], payload }
+    Outgoing {
+        subject: subject.into(),
+        headers: vec![("Content-Type".into(), "application/json".to_owned())].into(),
+        payload,
+    }
 }
 
 #[cfg(test)]

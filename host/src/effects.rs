@@ -55,18 +55,26 @@ pub struct ViewWrite {
 /// The header that makes a message, and so its batch, hold only for one revision of its subject.
 pub const GUARD: &str = "Nats-Expected-Last-Subject-Sequence";
 
-/// A message for the app stream.
+/// Names and values of a message's headers.
+pub type Headers = Vec<(Cow<'static, str>, String)>;
+
+/// A message for the app stream. Clones share all of it: a batch is built of what waits for its commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outgoing {
     /// Where to.
     pub subject: Arc<str>,
     /// Names and values.
-    pub headers: Vec<(Cow<'static, str>, String)>,
+    pub headers: Arc<Headers>,
     /// The body.
     pub payload: Bytes,
 }
 
 impl Outgoing {
+    /// Adds a header.
+    pub fn push(&mut self, name: &'static str, value: String) {
+        Arc::make_mut(&mut self.headers).push((Cow::Borrowed(name), value));
+    }
+
     /// The bytes that the message takes: subject, headers as sent, and payload.
     pub fn size(&self) -> usize {
         self.subject.len() + self.header_size() + self.payload.len()
@@ -276,7 +284,11 @@ impl CheckedWrite {
         if self.value.is_none() {
             headers.push((Cow::Borrowed("KV-Operation"), "DEL".to_owned()));
         }
-        Outgoing { subject: self.subject.clone(), headers, payload: self.value.clone().unwrap_or_default() }
+        Outgoing {
+            subject: self.subject.clone(),
+            headers: headers.into(),
+            payload: self.value.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -357,12 +369,12 @@ fn event_message(
         attributes,
         data: emitted.data,
     };
-    let mut headers: Vec<(Cow<'static, str>, String)> =
-        cloudevents::encode(&caused).into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
+    let mut headers = cloudevents::encode(&caused);
     headers.extend(kept.map(|kept| (Cow::Borrowed("Nats-TTL"), format!("{}s", kept.as_secs().max(1)))));
     headers.push((Cow::Borrowed("Pelton-Input"), format!("{}:{sequence}", origin.stream)));
     headers.extend(path(event, &origin.module)?);
-    Ok(Outgoing { subject: origin.subjects.event(category, entity).into(), headers, payload: caused.data })
+    let subject = origin.subjects.event(category, entity).into();
+    Ok(Outgoing { subject, headers: headers.into(), payload: caused.data })
 }
 
 #[cfg(test)]

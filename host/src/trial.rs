@@ -163,7 +163,7 @@ fn shown(checked: Checked) -> Outcome {
 }
 
 fn emits(event: Outgoing) -> Emits {
-    let headers = event.headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
+    let headers = event.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
     Emits { subject: event.subject.to_string(), headers, data: value_of(&event.payload) }
 }
 

@@ -1,6 +1,5 @@
 //! What a module of the native side can do with one input.
 
-use std::borrow::Cow;
 
 use bytes::Bytes;
 use pelton::cloudevents;
@@ -64,12 +63,11 @@ impl<'a> Effects<'a> {
             attributes: Context::of(event, origin, *sequence).attributes(event),
             data,
         };
-        let headers = cloudevents::encode(&caused).into_iter().map(|(name, value)| (Cow::Owned(name), value));
-        let mut headers: Vec<_> = headers.collect();
+        let mut headers = cloudevents::encode(&caused);
         headers.push(("Pelton-Input".into(), format!("{}:{sequence}", origin.stream)));
         let subject = format!("pelton.{}.events.{category}.{}", origin.app, encode(key)).into();
         *emitted += 1;
-        self.gathered.emit(Outgoing { subject, headers, payload: caused.data });
+        self.gathered.emit(Outgoing { subject, headers: headers.into(), payload: caused.data });
     }
 
     fn value(&self, view: &str, key: &str) -> String {

@@ -71,7 +71,7 @@ impl Gathered {
             entry.waiting = false;
             let mut message = CheckedWrite { subject: subject.clone(), value: entry.value.clone() }.message();
             if entry.read {
-                message.headers.push((GUARD.into(), entry.revision.to_string()));
+                message.push(GUARD, entry.revision.to_string());
             }
             messages.push(message);
         }

@@ -131,7 +131,7 @@ impl Publish {
         };
         let mut headers = HeaderMap::new();
         for (name, value) in cloudevents::encode(&event) {
-            headers.insert(name.as_str(), value.as_str());
+            headers.insert(name.as_ref(), value.as_str());
         }
         let stored = context.publish_with_headers(self.subject.clone(), headers, data).await?.await;
         let stored = stored.with_context(|| {

@@ -76,6 +76,6 @@ pub struct Letter {
 pub fn message(subjects: &Subjects, who: &str, act: Act, now: OffsetDateTime) -> Outgoing {
     let entry = Entry { time: rfc3339(now), who: who.to_owned(), act };
     let payload = serde_json::to_vec(&entry).unwrap_or_default().into();
-    let headers = vec![("Content-Type".into(), "application/json".to_owned())];
+    let headers = vec![("Content-Type".into(), "application/json".to_owned())].into();
     Outgoing { subject: subjects.audit().into(), headers, payload }
 }

@@ -213,7 +213,7 @@ impl Ledger {
     fn live_generation(&self, view: &Name, generation: Generation) -> Outgoing {
         let subject: Arc<str> = self.subjects.live_generation(view).into();
         let headers = vec![("Nats-Rollup".into(), "sub".to_owned())];
-        Outgoing { subject, headers, payload: generation.to_string().into() }
+        Outgoing { subject, headers: headers.into(), payload: generation.to_string().into() }
     }
 
     async fn checkpoint(&self, record: &Record, lane: u16) -> Result<Option<Stored<Checkpoint>>, Error> {

@@ -79,7 +79,7 @@ fn an_input_is_kept_whole_if_it_fits() {
     for (payload, expected) in cases {
         let (message, found) = kept(&input(payload), cause("no such country"), &ROOMY);
         assert_eq!(message.subject.as_ref(), "pelton.shop.dlq.totals.3.7");
-        assert_eq!(message.headers, [("Content-Type".into(), "application/json".to_owned())]);
+        assert_eq!(*message.headers, [("Content-Type".into(), "application/json".to_owned())]);
         assert_eq!(found, letter(expected));
     }
 }

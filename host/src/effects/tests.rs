@@ -326,7 +326,7 @@ proptest! {
         prop_assert_eq!(&first, &checked(effects).unwrap());
         for message in &first.events {
             prop_assert!(!message.subject.contains(|c: char| c.is_whitespace() || c.is_control() || "*>".contains(c)));
-            for (name, value) in &message.headers {
+            for (name, value) in message.headers.iter() {
                 prop_assert!(!value.contains(|c: char| c.is_control()), "{}: {:?}", name, value);
                 prop_assert!(!name.to_ascii_lowercase().starts_with("nats-"));
             }
@@ -337,6 +337,7 @@ proptest! {
     fn an_emitted_event_reads_back_as_one_caused_by_its_input(data in prop::collection::vec(any::<u8>(), 0..50)) {
         let event = Emitted { data: data.clone().into(), ..emitted() };
         let Outgoing { subject, headers, payload } = checked(emitting(event)).unwrap().events.remove(0);
+        let headers = headers.to_vec();
         let headers = headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
         let stored = time::OffsetDateTime::UNIX_EPOCH;
         let message = Message { sequence: Sequence(1), stored, subject: subject.to_string(), headers, payload };

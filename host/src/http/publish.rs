@@ -1,6 +1,5 @@
 //! `POST /events/{subject}`: CloudEvents over HTTP, in binary, structured or batch mode, into an input stream.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use async_nats::jetstream::{self, ErrorCode, context::PublishError, context::PublishErrorKind};
@@ -130,8 +129,8 @@ fn decoded(subject: &str, headers: Vec<(String, String)>, payload: Bytes) -> Res
 
 /// Publishes an event to `stream`.
 async fn publish(served: &Served, subject: &str, stream: &str, event: &Event) -> Result<Published, Problem> {
-    let encoded = cloudevents::encode(event).into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
-    let message = Outgoing { subject: subject.into(), headers: encoded, payload: event.data.clone() };
+    let message =
+        Outgoing { subject: subject.into(), headers: cloudevents::encode(event).into(), payload: event.data.clone() };
     // The server closes the connection on a subject that is too long, and this one is shared.
     Bounds::new(served.connections.max_payload(), 1).check(&message).map_err(|violation| {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the event {:?} is too large: {violation}", event.id))
@@ -139,7 +138,7 @@ async fn publish(served: &Served, subject: &str, stream: &str, event: &Event) ->
     let mut headers = Headers::new();
     // The stream may have changed since it was asked what it stores.
     headers.insert("Nats-Expected-Stream", stream);
-    for (name, value) in message.headers {
+    for (name, value) in message.headers.iter() {
         let unfit = |cause: String| bad(format!("the attribute {name:?} cannot be a header: {cause}"));
         let value = value.parse::<HeaderValue>().map_err(|error| unfit(error.to_string()))?;
         headers.insert(name.parse::<HeaderName>().map_err(|error| unfit(error.to_string()))?, value);

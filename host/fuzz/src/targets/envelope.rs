@@ -57,6 +57,7 @@ fn travels(mut event: Event, message: &Message) {
     let headers = encode(&event);
     let clean = |text: &str| text.is_ascii() && !text.contains(|c: char| c.is_ascii_control());
     assert!(headers.iter().all(|(name, value)| clean(name) && clean(value)), "{headers:?}");
+    let headers = headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
     let again = Message { headers: received(headers), payload: event.data.clone(), ..message.clone() };
     assert_eq!(decode("OTHERS", &again), Ok(event));
 }

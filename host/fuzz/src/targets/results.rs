@@ -170,7 +170,7 @@ fn is_safe(message: &Outgoing, bounds: &Bounds, ours: &[&str]) {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b'*' && byte != b'>';
     assert!(message.subject.bytes().all(is_plain), "{:?}", message.subject);
     assert!(!message.subject.split('.').any(str::is_empty), "{:?}", message.subject);
-    for (name, value) in &message.headers {
+    for (name, value) in message.headers.iter() {
         assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'), "{name:?}");
         assert!(value.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{name}: {value:?}");
         let steers = name.to_ascii_lowercase().starts_with("nats-");

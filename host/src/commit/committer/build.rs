@@ -124,7 +124,7 @@ impl Write {
     fn message(&self) -> Outgoing {
         let mut message = self.write.message();
         if let Some(revision) = self.revision.get().filter(|_| self.guarded) {
-            message.headers.push((GUARD.into(), revision.to_string()));
+            message.push(GUARD, revision.to_string());
         }
         message
     }
@@ -138,5 +138,5 @@ pub fn checkpoint_message(subject: &Arc<str>, checkpoint: &Checkpoint, guard: Se
 /// A message that replaces the last one on its subject, if that is still at `guard`.
 pub fn replacing(subject: &Arc<str>, payload: Vec<u8>, guard: Sequence) -> Outgoing {
     let headers = vec![("Nats-Rollup".into(), "sub".to_owned()), (GUARD.into(), guard.to_string())];
-    Outgoing { subject: subject.clone(), headers, payload: payload.into() }
+    Outgoing { subject: subject.clone(), headers: headers.into(), payload: payload.into() }
 }

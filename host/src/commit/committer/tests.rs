@@ -32,7 +32,7 @@ fn delivery(sequence: u64) -> Arc<Delivery> {
 }
 
 fn outgoing(subject: String) -> Outgoing {
-    Outgoing { subject: subject.into(), headers: Vec::new(), payload: Bytes::new() }
+    Outgoing { subject: subject.into(), headers: Arc::default(), payload: Bytes::new() }
 }
 
 /// The step of the input at `sequence` without effects.
