@@ -133,6 +133,11 @@ impl Delivery {
         self.message.sequence
     }
 
+    /// What picks its lane: its key, or else its subject.
+    pub fn lane_key(&self) -> &str {
+        self.input.as_ref().map_or(&self.message.subject, |(_, key)| key)
+    }
+
     /// The position and fingerprint of the input.
     pub fn mark(&self) -> Mark {
         Mark { sequence: self.message.sequence, fingerprint: Some(self.message.fingerprint()) }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::commit::app_stream;
+use crate::commit::audit::Letter;
 use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::read::{self, Reader};
 use crate::commit::record::Record;
@@ -20,7 +21,7 @@ use crate::dlq::{DeadLetter, Selection};
 use crate::event::Sequence;
 use crate::lag::Lag;
 use crate::lane::views::Fetch;
-use crate::route::Filter;
+use crate::route::{self, Filter};
 use crate::source::{self, InputStream};
 use crate::subject::{Name, Subjects};
 
@@ -221,6 +222,18 @@ impl Query {
         let stored = self.reader.last_json::<DeadLetter>(&subject).await?;
         let name = || format!("{module} {lane} {sequence}");
         stored.map(|stored| stored.value).ok_or_else(|| self.unknown("dead letter", name(), "dlq ls"))
+    }
+
+    /// The lane that a dead letter's key has now. Another one wrote it, if the number of lanes was changed since.
+    pub async fn lane_of(&self, letter: &Letter) -> Result<u16, Error> {
+        let record = self.record(&letter.module).await?;
+        if record.scaled.is_empty() {
+            return Ok(letter.lane);
+        }
+        let subject = self.subjects.dead_letter(&letter.module, letter.lane, letter.sequence.0);
+        let stored = self.reader.last_json::<DeadLetter>(&subject).await?;
+        let lane = |letter: &DeadLetter| route::lane_of(letter.key.as_deref().unwrap_or(&letter.subject), record.lanes);
+        Ok(stored.map_or(letter.lane % record.lanes, |stored| lane(&stored.value)))
     }
 
     fn unknown(&self, what: &'static str, name: String, command: &'static str) -> Error {

@@ -3,7 +3,7 @@
 mod report;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 pub use self::report::{Commits, Host, Module as ModuleReport, Report};
 use crate::commit::batch::Outcome;
 use crate::commit::{LaneId, Tally};
-use crate::config;
+use crate::config::{self, Lanes};
 use crate::event::Sequence;
 use crate::metrics::{self, Metrics};
 use crate::ownership::LaneSet;
@@ -37,6 +37,8 @@ struct Inner {
 #[derive(Debug)]
 struct Module {
     stream: String,
+    /// How many lanes it has.
+    lanes: AtomicU16,
     phase: Mutex<Phase>,
     /// Up to where each lane has committed; [`UNKNOWN`] of those that are not this host's.
     covered: Vec<AtomicU64>,
@@ -90,9 +92,9 @@ impl Status {
     pub fn new<'m>(modules: impl Iterator<Item = &'m config::Module> + Clone) -> Self {
         let metrics = Metrics::new(modules.clone().map(|module| &module.name));
         let each = modules.map(|module| {
-            let covered = (0..module.lanes.get()).map(|_| AtomicU64::new(UNKNOWN)).collect();
-            let stream = module.input.stream.clone();
-            (module.name.clone(), Module { stream, phase: Mutex::new(Phase::Starting), covered })
+            let covered = (0..Lanes::MOST).map(|_| AtomicU64::new(UNKNOWN)).collect();
+            let (stream, lanes) = (module.input.stream.clone(), module.lanes.get().into());
+            (module.name.clone(), Module { stream, lanes, phase: Mutex::new(Phase::Starting), covered })
         });
         let (modules, moved) = (each.collect(), watch::Sender::new(()));
         let began = Instant::now();
@@ -131,6 +133,13 @@ impl Status {
         self.0.modules.iter().map(move |(name, module)| (name, phase(module)))
     }
 
+    /// Notes how many lanes a module has.
+    pub fn has_lanes(&self, module: &Name, lanes: u16) {
+        if let Some(known) = self.0.modules.get(module) {
+            known.lanes.store(lanes, Ordering::Release);
+        }
+    }
+
     /// Notes that a lane has committed up to `covered`.
     pub fn covered(&self, lane: &LaneId, covered: Sequence) {
         let module = self.0.modules.get(&lane.module);
@@ -158,9 +167,10 @@ impl Status {
     /// Up to where all lanes of a module have committed, and in which stream; none if not all of them are this host's.
     pub fn position(&self, module: &Name) -> Option<(&str, Sequence)> {
         let module = self.0.modules.get(module)?;
-        let least = module.covered.iter().map(|covered| covered.load(Ordering::Acquire)).min()?;
-        let known = module.covered.iter().all(|covered| covered.load(Ordering::Acquire) != UNKNOWN);
-        known.then_some((&module.stream, Sequence(least)))
+        let lanes = module.covered.iter().take(module.lanes.load(Ordering::Acquire).into());
+        let covered = lanes.map(|covered| covered.load(Ordering::Acquire));
+        let known: Option<Vec<u64>> = covered.map(|covered| (covered != UNKNOWN).then_some(covered)).collect();
+        Some((&module.stream, Sequence(known?.into_iter().min()?)))
     }
 
     /// Whether this host runs a module, so that its position here is the newest there is.

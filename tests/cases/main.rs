@@ -47,6 +47,7 @@ mod random;
 mod record;
 mod reset;
 mod retail;
+mod scale;
 mod shell;
 mod sizes;
 mod stock_clients;

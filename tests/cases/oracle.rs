@@ -115,6 +115,11 @@ pub async fn view(app: &App, view: &str) -> Result<BTreeMap<String, Link>> {
 pub async fn finished(app: &App) -> Result<()> {
     let last = app.jetstream().get_stream("IN").await?.cached_info().state.last_sequence;
     app.covered_within("oracle", LANES, last, pelton_tests::LONG).await?;
+    folded(app).await
+}
+
+/// Waits until the module `fold` has done all that `oracle` has emitted.
+pub async fn folded(app: &App) -> Result<()> {
     let last = stored::latest(app, "KV_demo", "pelton.demo.events.steps.>").await?;
     let last = last.last().map_or(0, |event| event.sequence);
     app.covered_within("fold", FOLD_LANES, last, pelton_tests::LONG).await

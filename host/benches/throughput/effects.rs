@@ -1,6 +1,5 @@
 //! What a module of the native side can do with one input.
 
-
 use bytes::Bytes;
 use pelton::cloudevents;
 use pelton::effects::{Origin, Outgoing};

@@ -195,9 +195,11 @@ async fn replay(selection: Selection, all: bool, common: &Common) -> anyhow::Res
 
 async fn replay_one(reading: &Reading, letter: Letter) -> anyhow::Result<Outcome> {
     let who = who();
+    let lane = reading.query.lane_of(&letter).await?;
     let mut tries = 1;
     loop {
-        let answer = control::replay::replay(&reading.connections.read, &reading.subjects, &letter, &who).await?;
+        let place = (&letter, lane);
+        let answer = control::replay::replay(&reading.connections.read, &reading.subjects, place, &who).await?;
         if !matches!(answer, Answer::Again { .. }) || tries == TRIES {
             return Ok(Outcome { letter, answer });
         }

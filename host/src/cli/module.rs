@@ -2,6 +2,7 @@
 
 mod listed;
 mod reset;
+mod scale;
 
 use std::path::PathBuf;
 
@@ -57,6 +58,9 @@ pub enum Verb {
         #[command(flatten)]
         common: Common,
     },
+    /// Change the number of a module's lanes: what is in hand is committed, and nothing is lost, doubled or out of order
+    #[command(after_help = "Example:\n  pelton module scale totals --lanes 16")]
+    Scale(scale::Scale),
     /// Have a paused or halted module go on elsewhere in its input stream
     #[command(
         after_help = "Examples:\n  pelton module reset totals --to first --views anew\n  pelton module reset totals --to here"
@@ -82,6 +86,7 @@ impl Verb {
             Self::Pause { name, common } => set(&name, true, &common).await,
             Self::Resume { name, common } => set(&name, false, &common).await,
             Self::Swap { name, plugin, untried, common } => swap(&name, plugin, untried, &common).await,
+            Self::Scale(scale) => scale.main().await,
             Self::Reset(reset) => reset.main().await,
             Self::Show { name, common } => {
                 let reading = common.read().await?;

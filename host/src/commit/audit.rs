@@ -46,6 +46,17 @@ pub enum Act {
         #[serde(flatten)]
         outcome: Option<Outcome>,
     },
+    /// The number of a module's lanes was changed.
+    Scale {
+        /// The module.
+        module: Name,
+        /// How many it had.
+        was: u16,
+        /// How many it has.
+        lanes: u16,
+        /// Where the lane furthest behind was: all go on behind it, but do nothing again.
+        behind: Sequence,
+    },
     /// A module was sent elsewhere in its input stream.
     Reset {
         /// The module.

@@ -12,7 +12,7 @@ use crate::commit::batch::{Outcome, Publisher};
 use crate::commit::checkpoint::{Checkpoint, NEVER_WRITTEN, Stored};
 use crate::commit::committer::{checkpoint_message, replacing};
 use crate::commit::read::{self, Reader, is_deletion};
-use crate::commit::record::{Record, State};
+use crate::commit::record::{Record, Scaled, State};
 use crate::dlq;
 use crate::effects::Outgoing;
 use crate::event::Sequence;
@@ -195,6 +195,41 @@ impl Ledger {
         }
         let to = reset.lanes.iter().map(|lane| lane.covered).min().unwrap_or_default();
         let act = Act::Reset { module: record.module.clone(), behind: to, generation };
+        batch.push(audit::message(&self.subjects, who, act, now));
+        self.write(&batch).await?;
+        Ok(record)
+    }
+
+    /// Changes the number of lanes of a module that is paused or halted, as `who` says. Each of the new lanes begins where
+    /// the one furthest behind was; the record keeps how far each was, so that nothing is done again. Whoever still runs a
+    /// lane loses it.
+    pub async fn scale(
+        &self,
+        was: Stored<Record>,
+        lanes: u16,
+        who: &str,
+        now: OffsetDateTime,
+    ) -> Result<Record, Error> {
+        let Stored { value: was, revision } = was;
+        let found = self.checkpoints(&was, 0..was.lanes).await?;
+        let behind = found.values().map(|lane| &lane.value).min_by_key(|lane| lane.covered);
+        let Some(behind) = behind else { return Err(Error::Unknown(was.module.to_string())) };
+        let mut scaled = was.scaled.clone();
+        let passed = |before: &Scaled| before.covered.iter().all(|covered| *covered <= behind.covered);
+        scaled.iter_mut().filter(|before| passed(before)).for_each(|before| before.covered.clear());
+        let covered = found.values().map(|lane| lane.value.covered).collect();
+        scaled.push(Scaled { lanes: was.lanes, covered });
+        let record = Record { lanes, scaled, ..was.clone() };
+        let mut batch = vec![replacing(&self.subjects.module(&record.module).into(), json(&record), revision)];
+        for lane in 0..lanes.max(was.lanes) {
+            // A lane that is left over keeps its checkpoint, so that whoever still runs it finds another epoch there.
+            let found = self.checkpoint(&was, lane).await?;
+            let (epoch, guard) = found.as_ref().map_or((0, NEVER_WRITTEN), |it| (it.value.epoch, it.revision));
+            let begin = Checkpoint { epoch: epoch + 1, position: Sequence(0), takeovers: 0, ..behind.released() };
+            let subject = self.subjects.checkpoint(&record.module, record.generation, lane).into();
+            batch.push(checkpoint_message(&subject, &begin, guard));
+        }
+        let act = Act::Scale { module: record.module.clone(), was: was.lanes, lanes, behind: behind.covered };
         batch.push(audit::message(&self.subjects, who, act, now));
         self.write(&batch).await?;
         Ok(record)

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Module;
+use crate::event::Sequence;
 use crate::ownership::Edition;
-use crate::route::{Filter, HASH_VERSION, KeyExpr};
+use crate::route::{Filter, HASH_VERSION, KeyExpr, lane_of};
 use crate::subject::{Generation, Name};
 
 /// A module as the app stream knows it.
@@ -24,6 +25,9 @@ pub struct Record {
     pub hash: u32,
     /// The number of lanes.
     pub lanes: u16,
+    /// The numbers of lanes that it had before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scaled: Vec<Scaled>,
     /// The views it owns.
     pub views: Vec<Name>,
     /// What decides about its effects.
@@ -33,6 +37,24 @@ pub struct Record {
     pub generation: Generation,
     /// Whether it runs.
     pub state: State,
+}
+
+/// A number of lanes that a module had.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scaled {
+    /// How many.
+    pub lanes: u16,
+    /// Up to where each of them was done when the number changed; empty once all lanes are further.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covered: Vec<Sequence>,
+}
+
+impl Scaled {
+    /// Whether one of the earlier lanes has done the input at `sequence` with that key.
+    pub fn did(&self, key: &str, sequence: Sequence) -> bool {
+        let covered = self.covered.get(usize::from(lane_of(key, self.lanes)));
+        covered.is_some_and(|covered| sequence <= *covered)
+    }
 }
 
 /// Whether a module runs.
@@ -72,6 +94,7 @@ impl Record {
             key: module.key.clone(),
             hash: HASH_VERSION,
             lanes: module.lanes.get(),
+            scaled: Vec::new(),
             views: module.grants.views.iter().cloned().collect(),
             edition,
             generation: Generation::default(),
@@ -90,6 +113,10 @@ impl Record {
         changed("input filter", json(&self.filters), json(&now.filters))?;
         changed("key", json(&self.key), json(&now.key))?;
         changed("hash version", self.hash.to_string(), now.hash.to_string())?;
+        // A config may still say what was before a planned change.
+        if self.scaled.iter().any(|before| before.lanes == now.lanes) {
+            return Ok(());
+        }
         changed("number of lanes", self.lanes.to_string(), now.lanes.to_string())
     }
 }
@@ -111,6 +138,7 @@ mod tests {
             key: KeyExpr::Subject,
             hash: HASH_VERSION,
             lanes: 4,
+            scaled: Vec::new(),
             views: Vec::new(),
             edition: Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
             generation: Generation::default(),
@@ -140,5 +168,25 @@ mod tests {
         let edition = Edition { plugin: "sha256:2".to_owned(), settings: "sha256:3".to_owned() };
         let now = Record { edition, views, state: State::Paused, ..record() };
         assert!(record().allows(&now).is_ok());
+    }
+
+    #[test]
+    fn a_config_from_before_a_planned_change_of_lanes_is_allowed() {
+        let before = Scaled { lanes: 4, covered: vec![Sequence(9); 4] };
+        let scaled = Record { lanes: 8, scaled: vec![before], ..record() };
+        assert!(scaled.allows(&record()).is_ok() && scaled.allows(&scaled).is_ok());
+        let error = scaled.allows(&Record { lanes: 2, ..record() }).unwrap_err().to_string();
+        assert!(error.contains("number of lanes was 8 and is now 2"), "{error}");
+    }
+
+    #[test]
+    fn an_input_was_done_if_the_lane_that_its_key_had_was_so_far() {
+        let mut covered = vec![Sequence(0); 4];
+        covered[usize::from(lane_of("a", 4))] = Sequence(7);
+        let before = Scaled { lanes: 4, covered };
+        assert!(before.did("a", Sequence(7)) && !before.did("a", Sequence(8)));
+        let other = ["b", "c", "d", "e"].into_iter().find(|key| lane_of(key, 4) != lane_of("a", 4)).unwrap();
+        assert!(!before.did(other, Sequence(1)));
+        assert!(!Scaled { lanes: 4, covered: Vec::new() }.did("a", Sequence(1)));
     }
 }

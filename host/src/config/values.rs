@@ -15,9 +15,20 @@ use crate::event::Sequence;
 #[serde(try_from = "u16")]
 pub struct Lanes(u16);
 
+impl FromStr for Lanes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lanes = text.parse::<u16>().map_err(|error| error.to_string())?;
+        Self::try_from(lanes).map_err(str::to_owned)
+    }
+}
+
 impl Lanes {
     /// Total order.
     pub const ONE: Self = Self(1);
+    /// The most there can be.
+    pub const MOST: u16 = 256;
 
     /// The number.
     pub fn get(self) -> u16 {
@@ -29,7 +40,7 @@ impl TryFrom<u16> for Lanes {
     type Error = &'static str;
 
     fn try_from(lanes: u16) -> Result<Self, Self::Error> {
-        if (1..=256).contains(&lanes) { Ok(Self(lanes)) } else { Err("lanes go from 1 to 256") }
+        if (1..=Self::MOST).contains(&lanes) { Ok(Self(lanes)) } else { Err("lanes go from 1 to 256") }
     }
 }
 

@@ -22,18 +22,25 @@ use crate::subject::Subjects;
 /// How long a replay may take, with what its lane has in hand before it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A request to replay one dead letter of the lane whose subject it is sent to.
+/// A request to replay one dead letter, to the lane that its key has now.
 #[derive(Debug, Serialize, Deserialize)]
 struct Replay {
+    /// The lane that it was written in.
+    lane: u16,
     sequence: Sequence,
     who: String,
 }
 
-/// Asks the host that runs a lane to replay one of its dead letters, as `who` says.
-pub async fn replay(client: &Client, subjects: &Subjects, letter: &Letter, who: &str) -> Result<Answer, Error> {
-    let lane = LaneId { module: letter.module.clone(), lane: letter.lane };
-    let wish = Replay { sequence: letter.sequence, who: who.to_owned() };
-    let subject = subjects.replay(&letter.module, letter.lane);
+/// Asks the host that runs `lane` to replay a dead letter of whose key it is, as `who` says.
+pub async fn replay(
+    client: &Client,
+    subjects: &Subjects,
+    (letter, lane): (&Letter, u16),
+    who: &str,
+) -> Result<Answer, Error> {
+    let wish = Replay { lane: letter.lane, sequence: letter.sequence, who: who.to_owned() };
+    let subject = subjects.replay(&letter.module, lane);
+    let lane = LaneId { module: letter.module.clone(), lane };
     super::ask(client, subject, &wish, || lane.to_string(), PATIENCE + Duration::from_secs(5)).await
 }
 
@@ -96,8 +103,9 @@ async fn order(
     payload: &[u8],
 ) -> Result<oneshot::Receiver<Answer>, Answer> {
     let again = |reason: String| Answer::Again { reason };
-    let Replay { sequence, who } = serde_json::from_slice(payload).map_err(|error| again(error.to_string()))?;
-    let subject = subjects.dead_letter(&lane.id.module, lane.id.lane, sequence.0);
+    let Replay { lane: written, sequence, who } =
+        serde_json::from_slice(payload).map_err(|error| again(error.to_string()))?;
+    let subject = subjects.dead_letter(&lane.id.module, written, sequence.0);
     let last = reader.last(&subject).await.map_err(|error| again(error.to_string()))?;
     let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Answer::Gone)?;
     let letter: DeadLetter = serde_json::from_slice(&last.payload).map_err(|error| again(error.to_string()))?;
@@ -108,8 +116,11 @@ async fn order(
     };
     let message = letter.input(original).map_err(|error| again(error.to_string()))?;
     let decoded = Decoded::new(lane.stream.name(), Arc::new(message)).route(&lane.routing);
-    let (_, input) = decoded.ok_or_else(|| again("the module does not take its subject any more".to_owned()))?;
-    let act = Act::Replay(Letter { module: lane.id.module.clone(), lane: lane.id.lane, sequence });
+    let (owner, input) = decoded.ok_or_else(|| again("the module does not take its subject any more".to_owned()))?;
+    if owner != lane.id.lane {
+        return Err(again(format!("its key is lane {owner}'s by now")));
+    }
+    let act = Act::Replay(Letter { module: lane.id.module.clone(), lane: written, sequence });
     let removal = vec![
         dlq::removal(subject, Sequence(last.sequence)),
         audit::message(subjects, &who, act, OffsetDateTime::now_utc()),

@@ -25,6 +25,7 @@ fn well() -> Facts {
         key: KeyExpr::Subject,
         hash: HASH_VERSION,
         lanes: 2,
+        scaled: Vec::new(),
         views: Vec::new(),
         edition: Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
         generation: Generation::default(),

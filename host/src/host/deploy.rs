@@ -84,7 +84,9 @@ pub async fn deploy(
                 };
             }
             loaded.adopt(&was.edition.plugin);
-            now = Record { generation: was.generation, ..Record::of(&loaded.module, &loaded.plugin().digest) };
+            loaded.scale(was.lanes);
+            let (generation, scaled) = (was.generation, was.scaled.clone());
+            now = Record { generation, scaled, ..Record::of(&loaded.module, &loaded.plugin().digest) };
         }
         let stream = InputStream::open(&connections.jetstream(), &loaded.module.input.stream).await.map_err(input)?;
         let first = match &was {

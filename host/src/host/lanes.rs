@@ -342,6 +342,13 @@ impl Slot {
         Self { phase, stream, stop, deployed: None, claims, lanes, record: Sequence(0), loaded }
     }
 
+    /// Notes how many lanes the module has. None of them runs when that changes.
+    pub(super) fn has_lanes(&mut self, lanes: u16) {
+        if self.claims.lanes() != usize::from(lanes) {
+            self.claims = self.claims.anew(lanes);
+        }
+    }
+
     /// Has its lanes end, and the module be in `phase` from now on.
     fn end(&mut self, phase: Phase) {
         self.phase = phase;

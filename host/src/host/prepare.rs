@@ -1,14 +1,14 @@
 //! What happens before anything runs: the app stream is made or verified, plugins are loaded.
 
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{App, Connections, Error, Place};
 use crate::commit::batch::Publisher;
 use crate::commit::ledger::Ledger;
 use crate::commit::read::Reader;
 use crate::commit::{app_stream, witness::Witness};
-use crate::config::{Config, Module};
+use crate::config::{Config, Lanes, Module};
 use crate::guest::{Engine, Engines, Plugin};
 use crate::lane::version::Version;
 use crate::ownership::Edition;
@@ -38,6 +38,17 @@ impl Loaded {
     /// What this host runs the module as.
     pub fn edition(&self) -> Edition {
         Edition { plugin: self.plugin().digest, settings: self.module.settings() }
+    }
+
+    /// Runs the module with so many lanes, whatever the config says: their number was changed since by plan.
+    pub fn scale(&mut self, lanes: u16) {
+        let Ok(lanes) = Lanes::try_from(lanes) else { return };
+        if self.module.lanes != lanes {
+            let (module, was) = (&self.module.name, self.module.lanes.get());
+            warn!(%module, lanes = lanes.get(), "the config says lanes = {was}, but their number was changed: say so there too");
+            self.module.lanes = lanes;
+            self.module.grants.many_lanes = lanes != Lanes::ONE;
+        }
     }
 
     /// Goes over to the plugin of this digest, if it is the next one; true if the module runs it now.

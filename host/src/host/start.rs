@@ -69,6 +69,8 @@ impl Host {
         let (phase, told) = match standing {
             Standing::Runs(deployed) => {
                 slot.record = deployed.record.revision;
+                slot.has_lanes(deployed.record.value.lanes);
+                self.app.status.has_lanes(name, deployed.record.value.lanes);
                 slot.deployed = Some(Arc::new(*deployed));
                 slot.stop = self.stop.child_token();
                 (Phase::Running, status::Phase::Running)
@@ -139,6 +141,7 @@ impl Host {
             id: id.clone(),
             lane: Lane::new(at.sequence, module.rules, self.memory.inputs),
             dedupe: module.dedupe.map(|window| Dedupe::new(window, module.routing.lanes)),
+            scaled: module.record.value.scaled.clone().into(),
             runner: Runner::new(module.job.clone(), number, views),
             breaker: module.breaker.clone(),
             inputs: received,

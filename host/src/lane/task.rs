@@ -13,6 +13,7 @@ use super::queue;
 use super::replay::{Order, Replays};
 use super::runner::Runner;
 use super::{Input, Lane, Ran, Slice, Step, Verdict};
+use crate::commit::record::Scaled;
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
 use crate::failpoint;
@@ -39,6 +40,8 @@ pub struct Task {
     pub lane: Lane,
     /// What of its inputs repeats an earlier one, if the module cares.
     pub dedupe: Option<Dedupe>,
+    /// What lanes did that the module had before.
+    pub scaled: Arc<[Scaled]>,
     /// Runs its slices.
     pub runner: Runner,
     /// Its module's breaker.
@@ -70,7 +73,8 @@ struct Working {
 impl Task {
     /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and committed, and the lane released.
     pub async fn run(self, shutdown: CancellationToken) -> End {
-        let Self { id, mut lane, mut dedupe, runner, breaker, mut inputs, mut orders, mut notices, committer } = self;
+        let Self { id, mut lane, mut dedupe, scaled, runner, breaker, mut inputs, mut orders, mut notices, committer } =
+            self;
         let (metrics, tracer) = (runner.metrics().clone(), runner.tracer());
         let mut waiting = Share::of(&metrics.waiting);
         let mut replays = Replays::default();
@@ -156,7 +160,7 @@ impl Task {
                     let ended = received.is_none();
                     let mut next = received;
                     while let Some(input) = next {
-                        let input = without_repeats(&mut dedupe, input);
+                        let input = without_repeats(&mut dedupe, &scaled, input);
                         tracer.iter().for_each(|tracer| tracer.taken(&input));
                         lane.offer(input);
                         next = if lane.is_hungry() { inputs.try_recv() } else { None };
@@ -190,14 +194,12 @@ async fn release(committer: &mpsc::Sender<Request>, id: &LaneId, end: End) -> En
     Ending::Released(end)
 }
 
-/// An input that repeats an earlier one is only covered.
-fn without_repeats(dedupe: &mut Option<Dedupe>, input: Input) -> Input {
-    match input {
-        Input::Delivery(delivery) if dedupe.as_mut().is_some_and(|dedupe| dedupe.is_repeat(&delivery)) => {
-            Input::Covered(delivery.mark())
-        }
-        input => input,
-    }
+/// An input that repeats an earlier one, or that an earlier lane has done, is only covered.
+fn without_repeats(dedupe: &mut Option<Dedupe>, scaled: &[Scaled], input: Input) -> Input {
+    let Input::Delivery(delivery) = &input else { return input };
+    let is_repeat = dedupe.as_mut().is_some_and(|dedupe| dedupe.is_repeat(delivery));
+    let was_done = || scaled.iter().any(|before| before.did(delivery.lane_key(), delivery.sequence()));
+    if is_repeat || was_done() { Input::Covered(delivery.mark()) } else { input }
 }
 
 fn start(mut runner: Runner, slice: Slice, is_replay: bool) -> Working {

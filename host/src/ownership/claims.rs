@@ -48,6 +48,16 @@ impl Claims {
         Self { patience, lanes: (0..lanes).map(|_| Claim::Free(Free::default())).collect() }
     }
 
+    /// The same for another number of lanes, none of them ours.
+    pub fn anew(&self, lanes: u16) -> Self {
+        Self::new(lanes, self.patience)
+    }
+
+    /// How many lanes there are.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// What to do, given which lanes are to be ours and which of them another live host holds.
     pub fn plan(&mut self, now: Instant, ours: impl Fn(u16) -> bool, held: impl Fn(u16) -> bool) -> Plan {
         let mut plan = Plan::default();

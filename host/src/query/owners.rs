@@ -44,6 +44,7 @@ mod tests {
                 key: KeyExpr::Subject,
                 hash: HASH_VERSION,
                 lanes: 1,
+                scaled: Vec::new(),
                 views: views.iter().map(|view| name(view)).collect(),
                 edition: Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
                 generation: Generation::default(),

@@ -315,8 +315,8 @@ impl Decoded {
             Ok(event) => routing.key.key_of(message, event).map(|key| (event.clone(), key)).map_err(Into::into),
             Err(error) => Err(error.clone().into()),
         };
-        let lane = lane_of(keyed.as_ref().map_or(&message.subject, |(_, key)| key), routing.lanes);
-        Some((lane, Delivery { message: message.clone(), input: keyed }))
+        let delivery = Delivery { message: message.clone(), input: keyed };
+        Some((lane_of(delivery.lane_key(), routing.lanes), delivery))
     }
 }
 

@@ -21,6 +21,7 @@ fn record(module: &str, stream: &str, view: &str) -> Record {
         key: KeyExpr::Token(2),
         hash: HASH_VERSION,
         lanes: 1,
+        scaled: Vec::new(),
         views: vec![name(view)],
         edition: crate::ownership::Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
         generation: Generation::default(),

@@ -79,7 +79,7 @@ impl Shown {
                 self.screen.arrange(&mut figures);
                 (self.figures, self.seen, self.trouble) = (Some(figures), Some(seen), None);
             }
-            Update::Lanes(lanes) => self.lanes = Some(lanes),
+            Update::Lanes(lanes) => self.lanes = Some(*lanes),
             Update::Trouble(why) => self.trouble = Some(why),
         }
     }

@@ -16,7 +16,7 @@ pub enum Update {
     /// The app was looked at.
     Seen(Seen),
     /// The lanes of the module whose details are shown were read.
-    Lanes(ModuleState),
+    Lanes(Box<ModuleState>),
     /// Nothing is new, for this reason.
     Trouble(String),
 }
@@ -62,7 +62,7 @@ async fn look(
         let wanted = wish.borrow_and_update().clone();
         let seen = if changed { None } else { Some(looker.look().await.map(Update::Seen)) };
         let lanes = match &wanted {
-            Some(module) => Some(looker.lanes(module).await.map(Update::Lanes)),
+            Some(module) => Some(looker.lanes(module).await.map(|lanes| Update::Lanes(Box::new(lanes)))),
             None => None,
         };
         for update in [seen, lanes].into_iter().flatten() {

@@ -79,7 +79,8 @@ pub async fn show(State(served): State<Served>, Path(place): Place, params: Para
 pub async fn replay(_: Acting, State(served): State<Served>, Path(place): Place) -> Result<Response, Problem> {
     let letter = letter(&place.0, &place.1, &place.2)?;
     let subjects = served.query.subjects();
-    let answer = control::replay::replay(&served.connections.read, subjects, &letter, &who()).await;
+    let lane = served.query.lane_of(&letter).await?;
+    let answer = control::replay::replay(&served.connections.read, subjects, (&letter, lane), &who()).await;
     let away = |error: control::Error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
     Ok(as_json(&answer.map_err(away)?))
 }
