@@ -19,6 +19,7 @@ mod dev;
 mod doctor;
 mod envelope;
 mod events_http;
+mod failpoints;
 mod failure;
 mod graph;
 mod group;

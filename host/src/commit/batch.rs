@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::effects::Outgoing;
 use crate::event::Sequence;
+use crate::failpoint;
 
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +106,7 @@ impl Publisher {
             if let Err(error) = self.client.publish_with_headers(subject, headers, message.payload.clone()).await {
                 return Outcome::Ambiguous(error.to_string());
             }
+            failpoint::reach("publish", "message");
         }
         let mut headers = match headers_of(last, &id, messages.len()) {
             Ok(headers) => headers,

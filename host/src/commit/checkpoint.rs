@@ -50,8 +50,12 @@ impl Checkpoint {
 
     /// The checkpoint that a new owner writes.
     pub fn taken_over(&self, by: HostId) -> Self {
-        let takeovers = self.takeovers + u32::from(self.owner.is_some());
-        Self { epoch: self.epoch + 1, takeovers, owner: Some(by), ..self.clone() }
+        Self { epoch: self.epoch + 1, takeovers: self.crashes(), owner: Some(by), ..self.clone() }
+    }
+
+    /// How many owners in a row ended without a word before the lane got on.
+    pub fn crashes(&self) -> u32 {
+        self.takeovers + u32::from(self.owner.is_some())
     }
 
     /// The checkpoint that an owner leaves behind who is done with the lane.

@@ -219,6 +219,7 @@ impl Task {
 async fn publish(publisher: &Publisher, status: &Status, messages: &[Outgoing]) -> (Outcome, (usize, usize)) {
     let (size, began) = ((messages.len(), messages.iter().map(Outgoing::size).sum()), Instant::now());
     let outcome = publisher.publish(messages).await;
+    failpoint::reach("committer", "answer");
     status.sent(&outcome, size, began.elapsed());
     (outcome, size)
 }

@@ -8,11 +8,13 @@ use tracing::{info, warn};
 
 use super::lanes::{Host, Phase, Slot};
 use super::{Connections, Error};
-use crate::commit::ledger;
+use crate::commit::ledger::{self, Lanes};
+use crate::failpoint;
 use crate::ownership::claims::Plan;
 use crate::ownership::heartbeats::{self, Heard, Heartbeats};
 use crate::ownership::members::Members;
 use crate::ownership::{FORMAT, Heartbeat, HostId, LaneSet, Rhythm, Runs};
+use crate::policy::CARE;
 use crate::source::{self, InputStream};
 use crate::subject::{Name, Subjects};
 
@@ -195,18 +197,30 @@ impl Host {
         for checkpoint in found.values() {
             stream.recognise(&checkpoint.value).await.map_err(input)?;
         }
+        let found = with_care(self.care.is_some(), found);
         let first = found.values().map(|lane| lane.value.covered).min().unwrap_or_default();
         let history = match deployed.dedupe {
             Some(window) => Some(stream.history(first, window).await.map_err(input)?),
             None => None,
         };
+        if found.is_empty() {
+            return Ok(());
+        }
         let taken = ledger.take(record, found, self.hosts.members.me()).await.map_err(failed)?;
+        failpoint::reach("takeover", module.as_str());
         let lanes: LaneSet = taken.keys().copied().collect();
         info!(%module, %lanes, "lanes are taken over");
         self.app.status.measured(module).takeovers.inc_by(taken.len() as u64);
         self.start_lanes(&deployed, stream, taken, history).await;
         Ok(())
     }
+}
+
+/// Leaves out lanes that want care, but for one, if none is at hand: when this host ends too, it is for that lane.
+fn with_care(is_at_hand: bool, mut found: Lanes) -> Lanes {
+    let mut is_free = !is_at_hand;
+    found.retain(|_, stored| stored.value.crashes() < CARE || std::mem::replace(&mut is_free, false));
+    found
 }
 
 impl Error {

@@ -11,6 +11,7 @@ use super::lanes::{Host, Phase};
 use crate::commit::audit::Act;
 use crate::config;
 use crate::control::swap::{Answer, Order, WAIT};
+use crate::failpoint;
 use crate::guest::{Engine, Plugin};
 use crate::lane::version::{Outcome, Version};
 use crate::subject::Name;
@@ -120,6 +121,7 @@ impl Host {
             return reply(answer, Answer::Same { plugin: next });
         }
         let swapped = Swapped { module, was: before.digest.clone(), plugin: plugin.digest.clone(), who: wish.who };
+        failpoint::reach("swap", swapped.module.as_str());
         info!(module = %swapped.module, was = swapped.was, plugin = swapped.plugin, "the module goes over to another plugin");
         if wish.untried {
             versions.send_replace(Version::proven(plugin));

@@ -19,7 +19,7 @@ use std::time::Instant;
 use self::inputs::Inputs;
 use crate::event::{Delivery, Mark, Sequence};
 use crate::policy::breaker::Permit;
-use crate::policy::{self, Cause, Decision, Failed, Rules};
+use crate::policy::{self, Cause, Decision, Failed, Failure, Rules};
 
 /// What a lane's reader hands it.
 #[derive(Clone, Debug)]
@@ -50,8 +50,8 @@ pub struct Slice {
     pub inputs: Vec<Arc<Delivery>>,
     /// Whether views and instance must be forgotten first.
     pub fresh: bool,
-    /// An input of which only a minimal dead letter may be written, and why.
-    pub condemned: Option<(Sequence, String)>,
+    /// An input that is given up without a try, and why.
+    pub condemned: Option<(Sequence, Failure)>,
 }
 
 /// What became of a slice: how many of its inputs are done, and why the next one is not.
@@ -110,8 +110,20 @@ pub struct Lane {
     attempt: u32,
     wake: Option<Instant>,
     fresh: bool,
-    condemned: Option<(Sequence, String)>,
+    condemned: Option<(Sequence, Failure)>,
+    care: Option<Care>,
     stopping: bool,
+}
+
+/// How a lane is run whose owners ended one after the other before it got on: something that it begins with may be why.
+#[derive(Clone, Copy, Debug)]
+struct Care {
+    /// Inputs up to here were there when the last owner ended.
+    until: Sequence,
+    /// Inputs that are still to be run one at a time: as many as the last owner may have been ahead of its commits.
+    left: usize,
+    /// If the first of them is to be given up: how many owners ended.
+    crashes: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -137,8 +149,22 @@ impl Lane {
             wake: None,
             fresh: false,
             condemned: None,
+            care: None,
             stopping: false,
         }
+    }
+
+    /// The same lane, run with care up to `until`, since so many owners in a row ended before it got on. After enough of
+    /// them its first input is given up.
+    pub fn with_care(self, takeovers: u32, until: Sequence) -> Self {
+        let crashes = (takeovers >= policy::CRASHES).then_some(takeovers);
+        Self { care: Some(Care { until, left: AHEAD + SLICE, crashes }), ..self }
+    }
+
+    /// Whether it is run with care still.
+    pub fn needs_care(&self) -> bool {
+        let idle = self.queue.is_empty() && self.running.is_none() && self.ahead.is_empty();
+        self.care.is_some_and(|care| care.left > 0 && !(idle && self.seen >= care.until))
     }
 
     /// Counts the resets: marks what is handed to the committer.
@@ -167,6 +193,7 @@ impl Lane {
             Input::Delivery(delivery) if delivery.sequence() > self.seen => {
                 self.seen = delivery.sequence();
                 self.mark = None;
+                self.suspect(delivery.sequence());
                 self.queue.push(delivery);
             }
             Input::Covered(mark) if mark.sequence > self.seen => {
@@ -174,6 +201,15 @@ impl Lane {
                 self.mark = Some(mark);
             }
             Input::Delivery(_) | Input::Covered(_) => {}
+        }
+    }
+
+    /// Gives the first input up that is handed in, if hosts ended while they ran it.
+    fn suspect(&mut self, first: Sequence) {
+        let Some(care) = &mut self.care else { return };
+        let crashes = care.crashes.take().filter(|_| first <= care.until);
+        if let Some(crashes) = crashes {
+            self.condemned = Some((first, Failure::Crash(crashes)));
         }
     }
 
@@ -191,7 +227,12 @@ impl Lane {
         if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
             return Step::Wait;
         }
+        let careful = self.needs_care();
+        if careful && !self.ahead.is_empty() {
+            return Step::Wait;
+        }
         let most = match permit() {
+            Permit::Run if careful => 1,
             Permit::Run => SLICE,
             Permit::Probe => 1,
             Permit::Wait(until) => return Step::Until(until),
@@ -214,6 +255,9 @@ impl Lane {
         for input in rest.take(ran.done) {
             self.attempt = 0;
             self.ahead.push(input);
+        }
+        if let Some(care) = &mut self.care {
+            care.left = care.left.saturating_sub(1);
         }
         let verdict = match &ran.failed {
             Some(failed) => self.failed(&mut rest, failed, now),
@@ -257,7 +301,7 @@ impl Lane {
     pub fn reset(&mut self, incarnation: u32, covered: Sequence, condemned: Option<(Sequence, String)>) {
         self.incarnation = incarnation;
         self.fresh = true;
-        self.condemned = condemned;
+        self.condemned = condemned.map(|(sequence, reason)| (sequence, Failure::Refused(reason)));
         self.attempt = 0;
         self.wake = None;
         if let Some(running) = &mut self.running {

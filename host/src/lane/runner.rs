@@ -12,6 +12,7 @@ use crate::commit::{Covers, Done};
 use crate::dlq::{self, By};
 use crate::effects::{self, Bounds, Grants, Origin};
 use crate::event::{Delivery, Event};
+use crate::failpoint;
 use crate::guest::{Call, Instance, Plugin, Setting};
 use crate::metrics::{self, Share};
 use crate::policy::{Failed, Failure, cause_of};
@@ -106,7 +107,7 @@ impl Runner {
             let tracer = tracer.as_deref().filter(|tracer| tracer.follows(input.sequence()));
             let condemned = slice.condemned.as_ref().filter(|(sequence, _)| *sequence == input.sequence());
             let step = match condemned {
-                Some((_, reason)) => Err(Failure::Refused(reason.clone()).into()),
+                Some((_, failure)) => Err(failure.clone().into()),
                 None => self.next(input, tracer),
             };
             match step {
@@ -224,9 +225,11 @@ impl Runner {
     ) -> Result<Done, Failed> {
         let Job { grants, bounds, origin, .. } = &self.job;
         let sequence = input.sequence();
+        failpoint::reach("invoke", &input.message.subject);
         let began = Instant::now();
         let called = instance.call(Call { event, key, stream: &origin.stream, sequence });
         self.job.metrics.calls.observe(began.elapsed().as_secs_f64());
+        failpoint::reach("invoked", &input.message.subject);
         let (effects, _) = called?;
         let checked = effects::check(effects, origin, grants, bounds, (event, key, sequence));
         let checked = checked.map_err(Failure::Violation)?;

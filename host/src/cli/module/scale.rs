@@ -14,6 +14,7 @@ use crate::cli::{Common, who};
 use crate::commit::ledger::{self, Ledger};
 use crate::commit::record::{Record, State};
 use crate::config::Lanes;
+use crate::failpoint;
 use crate::subject::Name;
 
 /// How long hosts may take to finish and commit what they have in hand.
@@ -60,6 +61,7 @@ impl Scale {
             Some(was) => ledger.scale(was, lanes, &who, now()).await,
             None => bail!(ledger::Error::Unknown(name.to_string())),
         };
+        failpoint::reach("scale", name.as_str());
         // Whether or not that was done: a module that ran is to run.
         if ran {
             ledger.set_paused(&name, false, &who, now()).await?;
