@@ -10,6 +10,7 @@ mod lanes;
 mod place;
 mod prepare;
 mod share;
+mod slot;
 mod start;
 mod swap;
 
@@ -66,14 +67,16 @@ pub async fn run(config: Config, place: Place, shutdown: CancellationToken) -> R
     let beside = Beside::start(server, &config, &connections, &app.status, shutdown.child_token()).await?;
 
     let status = app.status.clone();
-    let mut host = match Host::join(app, &config, connections.clone(), bounds, requests, loaded, &shutdown).await {
-        Ok(host) => host,
-        Err(error) => {
+    let joining = Host::join(app, &config, connections.clone(), bounds, requests, loaded, shutdown.child_token());
+    let mut host = match shutdown.run_until_cancelled(joining).await {
+        Some(Ok(host)) => host,
+        ended => {
             beside.finish().await;
-            return Err(error);
+            return ended.map_or(Ok(()), |joined| joined.map(drop));
         }
     };
-    if let Err(error) = host.start().await {
+    // Told to stop meanwhile it has nothing to wait for.
+    if let Some(Err(error)) = shutdown.run_until_cancelled(host.start()).await {
         host.leave().await;
         beside.finish().await;
         return Err(error);

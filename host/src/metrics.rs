@@ -263,6 +263,13 @@ impl Module {
         self.lag_is_known.store(true, Ordering::Release);
     }
 
+    /// Another host measures that.
+    pub fn is_measured_elsewhere(&self) {
+        self.lag.set(0);
+        self.lag_seconds.set(0.0);
+        self.lag_is_known.store(false, Ordering::Release);
+    }
+
     /// Whether that was noted yet.
     pub fn lag_is_known(&self) -> bool {
         self.lag_is_known.load(Ordering::Acquire)

@@ -193,7 +193,7 @@ const ATTEMPTS_OF_A_TRAP: u32 = 2;
 
 /// A lane that so many owners in a row lost without getting on is run with care: alone among such lanes of its host, and
 /// one input at a time.
-pub const CARE: u32 = 2;
+pub const CARE: u32 = 3;
 /// A lane that so many owners in a row lost without getting on gives up the input that it would begin with.
 pub const CRASHES: u32 = 5;
 

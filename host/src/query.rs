@@ -149,12 +149,23 @@ impl Query {
         stored.map(|stored| stored.value).ok_or_else(unknown)
     }
 
-    async fn state(&self, record: Record) -> Result<ModuleState, Error> {
+    /// Up to where all lanes of the module of that name are done.
+    pub async fn covered(&self, name: &Name) -> Result<Sequence, Error> {
+        let record = self.record(name).await?;
+        Ok(covered(&self.checkpoints(&record).await?))
+    }
+
+    async fn checkpoints(&self, record: &Record) -> Result<Vec<Checkpoint>, Error> {
         let mut checkpoints = Vec::new();
         for lane in 0..record.lanes {
             let subject = self.subjects.checkpoint(&record.module, record.generation, lane);
             checkpoints.extend(self.reader.last_json(&subject).await?.map(|stored: Stored<Checkpoint>| stored.value));
         }
+        Ok(checkpoints)
+    }
+
+    async fn state(&self, record: Record) -> Result<ModuleState, Error> {
+        let checkpoints = self.checkpoints(&record).await?;
         let lag = self.lag(&record, &checkpoints).await.ok();
         Ok(ModuleState { record, checkpoints, lag })
     }

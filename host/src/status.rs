@@ -3,7 +3,7 @@
 mod report;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,8 @@ struct Module {
     stream: String,
     /// How many lanes it has.
     lanes: AtomicU16,
+    /// Whether this host is the one that measures its lag.
+    measures: AtomicBool,
     phase: Mutex<Phase>,
     /// Up to where each lane has committed; [`UNKNOWN`] of those that are not this host's.
     covered: Vec<AtomicU64>,
@@ -94,7 +96,8 @@ impl Status {
         let each = modules.map(|module| {
             let covered = (0..Lanes::MOST).map(|_| AtomicU64::new(UNKNOWN)).collect();
             let (stream, lanes) = (module.input.stream.clone(), module.lanes.get().into());
-            (module.name.clone(), Module { stream, lanes, phase: Mutex::new(Phase::Starting), covered })
+            let (measures, phase) = (AtomicBool::new(true), Mutex::new(Phase::Starting));
+            (module.name.clone(), Module { stream, lanes, measures, phase, covered })
         });
         let (modules, moved) = (each.collect(), watch::Sender::new(()));
         let began = Instant::now();
@@ -131,6 +134,18 @@ impl Status {
     pub fn phases(&self) -> impl Iterator<Item = (&Name, Phase)> {
         let phase = |module: &Module| module.phase.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.0.modules.iter().map(move |(name, module)| (name, phase(module)))
+    }
+
+    /// Notes whether this host is the one that measures a module's lag.
+    pub fn set_measures(&self, module: &Name, measures: bool) {
+        if let Some(known) = self.0.modules.get(module) {
+            known.measures.store(measures, Ordering::Release);
+        }
+    }
+
+    /// Whether this host is the one that measures a module's lag.
+    pub fn measures(&self, module: &Name) -> bool {
+        self.0.modules.get(module).is_some_and(|module| module.measures.load(Ordering::Acquire))
     }
 
     /// Notes how many lanes a module has.

@@ -48,14 +48,14 @@ impl Checkpoint {
         }
     }
 
-    /// The checkpoint that a new owner writes.
-    pub fn taken_over(&self, by: HostId) -> Self {
-        Self { epoch: self.epoch + 1, takeovers: self.crashes(), owner: Some(by), ..self.clone() }
+    /// The checkpoint that a new owner writes, given who lives.
+    pub fn taken_over(&self, by: HostId, lives: impl Fn(HostId) -> bool) -> Self {
+        Self { epoch: self.epoch + 1, takeovers: self.crashes(lives), owner: Some(by), ..self.clone() }
     }
 
-    /// How many owners in a row ended without a word before the lane got on.
-    pub fn crashes(&self) -> u32 {
-        self.takeovers + u32::from(self.owner.is_some())
+    /// How many owners in a row ended without a word before the lane got on, given who lives.
+    pub fn crashes(&self, lives: impl Fn(HostId) -> bool) -> u32 {
+        self.takeovers + u32::from(self.owner.is_some_and(|owner| !lives(owner)))
     }
 
     /// The checkpoint that an owner leaves behind who is done with the lane.

@@ -320,6 +320,11 @@ impl Committer {
                 let stored = Stored { value: lane.checkpoint.clone(), revision: lane.guard };
                 self.reset(&id, stored, None)
             }
+            // It is not said that nobody owns it, which the next owner finds out in time.
+            None if lane.releasing => {
+                self.detach(&id);
+                vec![Action::Released { lane: id }]
+            }
             Some(Covers::Input(_) | Covers::Read(_)) | None => {
                 self.halt(&id, &format!("the server refuses its checkpoint: {reason}"))
             }

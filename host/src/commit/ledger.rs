@@ -107,12 +107,18 @@ impl Ledger {
     }
 
     /// Takes lanes of a module for `owner`: the next epoch of each checkpoint, in one batch guarded by what was read.
-    pub async fn take(&self, record: &Record, read: Lanes, owner: HostId) -> Result<Lanes, Error> {
+    pub async fn take(
+        &self,
+        record: &Record,
+        read: Lanes,
+        owner: HostId,
+        lives: impl Fn(HostId) -> bool,
+    ) -> Result<Lanes, Error> {
         let mut owned = Lanes::new();
         let mut batch = Vec::new();
         for (lane, Stored { value, revision }) in read {
             let subject = self.subjects.checkpoint(&record.module, record.generation, lane).into();
-            let value = value.taken_over(owner);
+            let value = value.taken_over(owner, &lives);
             batch.push(checkpoint_message(&subject, &value, revision));
             owned.insert(lane, Stored { value, revision });
         }

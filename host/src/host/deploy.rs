@@ -51,19 +51,27 @@ pub enum Standing {
     Differs(String),
 }
 
+/// When a module is compared with its record.
+#[derive(Clone, Copy, Debug)]
+pub struct When {
+    /// The host has only just started: then a module that was halted is tried again.
+    pub starts: bool,
+    /// The record has not changed lately, so that what is known of other hosts is what they run now.
+    pub is_settled: bool,
+}
+
 /// How often a record is written anew when another host writes at the same time.
 const TRIES: u32 = 5;
 
 /// Compares a module with its record. A host that finds no other that knows the module deploys it, and so does the first
 /// of those left when nobody runs it as the record says any more; any other one joins in, if it would run the same.
-/// `starts` if this host has only just started: then a module that was halted is tried again.
 pub async fn deploy(
     app: &App,
     connections: &Connections,
     members: &Members,
     loaded: &mut Loaded,
     bounds: Bounds,
-    starts: bool,
+    When { starts, is_settled }: When,
 ) -> Result<Standing, Error> {
     let name = loaded.module.name.clone();
     let failed = |cause| Error::SetUp { module: name.to_string(), cause };
@@ -77,11 +85,8 @@ pub async fn deploy(
                 return Ok(Standing::Paused);
             }
             if let Err(changed) = was.allows(&now) {
-                return if members.others_know(&name) {
-                    Ok(Standing::Differs(changed.to_string()))
-                } else {
-                    Err(changed.into())
-                };
+                let is_alone = starts && !members.others_know(&name);
+                return if is_alone { Err(changed.into()) } else { Ok(Standing::Differs(changed.to_string())) };
             }
             loaded.adopt(&was.edition.plugin);
             loaded.scale(was.lanes);
@@ -95,7 +100,7 @@ pub async fn deploy(
                     _ if starts && !members.others_know(&name) => true,
                     _ if was.value.edition == now.edition => false,
                     Some(other) => return Ok(Standing::Differs(difference(&was.value.edition, &now.edition, other))),
-                    None => members.is_eldest(&name),
+                    None => is_settled && members.is_eldest(&name),
                 };
                 if let State::Halted(why) = &was.value.state
                     && !deploys

@@ -31,19 +31,15 @@ pub async fn measure(query: Arc<Query>, modules: Vec<Module>, status: Status, sh
     while shutdown.run_until_cancelled(round()).await.is_some() {}
 }
 
-/// Measures one module, if it is this host's to do so: whoever owns its first lane measures, or nobody owns any.
+/// Measures one module, if it is this host's to do so. Else its figures here are none.
 async fn one(query: &Query, module: &Module, status: &Status) -> Result<(), Error> {
-    let lanes = status.lanes(&module.name);
+    if !status.measures(&module.name) {
+        status.measured(&module.name).is_measured_elsewhere();
+        return Ok(());
+    }
     let covered = match status.position(&module.name) {
         Some((_, covered)) => covered,
-        None if !lanes.is_empty() && !lanes.contains(0) => return Ok(()),
-        None => {
-            let state = query.module(&module.name).await?;
-            if lanes.is_empty() && state.checkpoints.iter().any(|lane| lane.owner.is_some()) {
-                return Ok(());
-            }
-            state.checkpoints.iter().map(|lane| lane.covered).min().unwrap_or_default()
-        }
+        None => query.covered(&module.name).await?,
     };
     let stream = query.stream(&module.input.stream).await?;
     let filters = &module.input.filters;

@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
-use super::deploy::Deployed;
 use super::prepare::Loaded;
 use super::share::Hosts;
+use super::slot::{Phase, Slot};
 use super::start::Memory;
 use super::swap::Swaps;
-use super::{App, Connections, Error};
+use super::{App, Connections, Error, LAST_COMMITS};
 use crate::commit::LaneId;
 use crate::commit::record::{Record, State};
 use crate::commit::task::Request;
@@ -26,8 +26,6 @@ use crate::effects::Bounds;
 use crate::event::{Mark, Message, Sequence};
 use crate::guest::INSTANCES;
 use crate::lane::task::End;
-use crate::ownership::Rhythm;
-use crate::ownership::claims::Claims;
 use crate::source::live::Wish;
 use crate::source::reader::{self, Item};
 use crate::source::{self, InputStream};
@@ -63,36 +61,6 @@ pub struct Host {
     pub(super) swaps: Swaps,
 }
 
-/// A module and what it is doing.
-pub(super) struct Slot {
-    pub(super) loaded: Loaded,
-    pub(super) phase: Phase,
-    /// The input stream that it reads.
-    pub(super) stream: String,
-    /// Ends its lanes.
-    pub(super) stop: CancellationToken,
-    /// What it was deployed as when it last started.
-    pub(super) deployed: Option<Arc<Deployed>>,
-    /// Which of its lanes are this host's.
-    pub(super) claims: Claims,
-    /// What ends each of its lanes that run.
-    pub(super) lanes: BTreeMap<u16, CancellationToken>,
-    /// Where its record stands that this host wrote or read last: older ones are no news.
-    pub(super) record: Sequence,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Phase {
-    /// It runs those of its lanes that are this host's; or they end, and it will be started again.
-    Running,
-    /// Other hosts run it as something else than this one would.
-    Differs,
-    /// An operator paused it.
-    Paused,
-    /// It was stopped for a reason that needs an operator.
-    Halted,
-}
-
 impl Host {
     /// A host that runs nothing yet, and that the others know of.
     pub async fn join(
@@ -102,9 +70,8 @@ impl Host {
         bounds: Bounds,
         requests: mpsc::Sender<Request>,
         loaded: Vec<Loaded>,
-        shutdown: &CancellationToken,
+        stop: CancellationToken,
     ) -> Result<Self, Error> {
-        let stop = shutdown.child_token();
         let lanes: u32 = loaded.iter().map(|loaded| u32::from(loaded.module.lanes.get())).sum();
         let slot = |mut loaded: Loaded| {
             loaded.keeps_instances = lanes <= INSTANCES / 2;
@@ -152,7 +119,12 @@ impl Host {
                 }
                 Some(order) = orders.recv() => self.load_other(order),
                 Some(step) = self.swaps.next() => self.swap(step).await,
-                _ = look.tick() => self.share_all().await,
+                _ = look.tick() => {
+                    if records.is_none() {
+                        records = self.watch().await;
+                    }
+                    self.look().await;
+                }
                 _ = witness.tick() => self.witness().await,
                 () = shutdown.cancelled(), if self.lanes.is_empty() => {}
             }
@@ -173,8 +145,13 @@ impl Host {
     }
 
     /// Tells the other hosts that this one ends, and ends what runs beside the lanes.
-    pub async fn leave(self) {
+    pub async fn leave(mut self) {
         self.stop.cancel();
+        let released = async { while self.lanes.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_COMMITS, released).await.is_err() {
+            warn!("lanes are not released: NATS does not take the last commits");
+            self.lanes.abort_all();
+        }
         self.hosts.leave().await;
         drop(self.requests);
         self.tasks.close();
@@ -244,6 +221,8 @@ impl Host {
         });
         if starts_again {
             self.start_again(&lane.module).await;
+        } else {
+            self.share(&lane.module).await;
         }
     }
 
@@ -277,7 +256,7 @@ impl Host {
             return;
         }
         slot.record = message.sequence;
-        match (record.state, slot.phase) {
+        match (record.state.clone(), slot.phase) {
             (State::Paused, Phase::Running | Phase::Differs) => {
                 info!(module = %record.module, "module is paused: what is in hand is finished and committed");
                 slot.end(Phase::Paused);
@@ -287,19 +266,18 @@ impl Host {
                 slot.phase = Phase::Paused;
                 self.app.status.note(&record.module, status::Phase::Paused);
             }
-            (State::Halted(why), Phase::Running | Phase::Differs) => {
+            (State::Halted(why), Phase::Running) => {
                 error!(module = %record.module, reason = why, "module halts, as another host found");
                 slot.end(Phase::Halted);
                 self.app.status.note(&record.module, status::Phase::Halted(why));
             }
-            (State::Running, Phase::Running) if slot.loaded.adopt(&record.edition.plugin) => {
-                self.hosts.tell(&self.modules);
-            }
+            (State::Running, Phase::Running) if slot.fits(&record) => self.hosts.tell(&self.modules),
             (State::Running, phase) => {
                 if matches!(phase, Phase::Paused | Phase::Halted) {
                     info!(module = %record.module, "module is started again");
                 }
                 let ends = slot.phase == Phase::Running;
+                slot.changed = Some(Instant::now());
                 slot.phase = Phase::Running;
                 if ends {
                     slot.stop.cancel();
@@ -326,9 +304,22 @@ impl Host {
         error!(%module, reason, "module halts");
         slot.end(Phase::Halted);
         self.app.status.note(module, status::Phase::Halted(reason.to_owned()));
-        match self.app.ledger.halt(module, reason).await {
-            Ok(record) => slot.record = record.unwrap_or(slot.record),
-            Err(error) => warn!(%module, %error, "the halt could not be noted in the module's record"),
+        slot.unnoted = Some(reason.to_owned());
+        self.hosts.tell(&self.modules);
+        self.note_halts().await;
+    }
+
+    /// Notes in their records that modules halted, where that is not done.
+    pub(super) async fn note_halts(&mut self) {
+        for (module, slot) in &mut self.modules {
+            let Some(reason) = slot.unnoted.as_ref().filter(|_| slot.phase == Phase::Halted) else { continue };
+            match self.app.ledger.halt(module, reason).await {
+                Ok(record) => {
+                    slot.record = record.unwrap_or(slot.record);
+                    slot.unnoted = None;
+                }
+                Err(error) => warn!(%module, %error, "the halt could not be noted in the module's record"),
+            }
         }
     }
 
@@ -340,27 +331,6 @@ impl Host {
         if let Err(error) = noted {
             warn!(error, "the witness could not be noted");
         }
-    }
-}
-
-impl Slot {
-    fn new(loaded: Loaded, stop: CancellationToken, rhythm: Rhythm) -> Self {
-        let (stream, claims) = (loaded.module.input.stream.clone(), Claims::new(loaded.module.lanes.get(), rhythm.ttl));
-        let (phase, lanes) = (Phase::Running, BTreeMap::new());
-        Self { phase, stream, stop, deployed: None, claims, lanes, record: Sequence(0), loaded }
-    }
-
-    /// Notes how many lanes the module has. None of them runs when that changes.
-    pub(super) fn has_lanes(&mut self, lanes: u16) {
-        if self.claims.lanes() != usize::from(lanes) {
-            self.claims = self.claims.anew(lanes);
-        }
-    }
-
-    /// Has its lanes end, and the module be in `phase` from now on.
-    fn end(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.stop.cancel();
     }
 }
 

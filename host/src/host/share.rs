@@ -1,13 +1,15 @@
 //! Shares lanes with the other hosts: hears of them, takes the lanes that are to be this host's, releases the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::lanes::{Host, Phase, Slot};
+use super::lanes::Host;
+use super::slot::{Phase, Slot};
 use super::{Connections, Error};
+use crate::commit::checkpoint::Checkpoint;
 use crate::commit::ledger::{self, Lanes};
 use crate::failpoint;
 use crate::ownership::claims::Plan;
@@ -26,6 +28,8 @@ pub(super) struct Hosts {
     rhythm: Rhythm,
     /// Nothing is taken before: what is known of the others is too old.
     settles: Instant,
+    /// When each of the others was heard last.
+    heard: HashMap<HostId, Instant>,
 }
 
 impl Hosts {
@@ -41,11 +45,13 @@ impl Hosts {
         let own = heartbeat(HostId::new(), &name, modules);
         let (heartbeats, others) = Heartbeats::join(connections, subjects, rhythm, own.clone()).await?;
         let mut members = Members::new(own);
+        let (now, mut heard) = (Instant::now(), HashMap::new());
         for other in others {
             info!(host = other.name, "another host runs this app");
+            heard.insert(other.host, now);
             members.hear(other);
         }
-        Ok(Self { heartbeats, members, name, rhythm, settles: Instant::now() })
+        Ok(Self { heartbeats, members, name, rhythm, settles: now, heard })
     }
 
     /// Who lives.
@@ -61,6 +67,28 @@ impl Hosts {
     /// What is heard next.
     pub async fn next(&mut self) -> Option<Heard> {
         self.heartbeats.next().await
+    }
+
+    /// What else was heard already.
+    pub fn try_next(&mut self) -> Option<Heard> {
+        self.heartbeats.try_next()
+    }
+
+    /// Forgets hosts that were not heard for so long that the word of their end must have been missed.
+    fn forget_silent(&mut self) {
+        if !self.heartbeats.is_told() {
+            return;
+        }
+        let now = Instant::now();
+        for host in self.members.others_alive() {
+            let last = *self.heard.entry(host).or_insert(now);
+            if now.duration_since(last) > self.rhythm.ttl * 2 {
+                self.heard.remove(&host);
+                if let Some(gone) = self.members.forget(host) {
+                    info!(host = gone.name, "another host was not heard for long: it is taken to have ended");
+                }
+            }
+        }
     }
 
     /// Tells the others what this host runs.
@@ -81,32 +109,50 @@ impl Hosts {
 fn heartbeat(host: HostId, name: &str, modules: &BTreeMap<Name, Slot>) -> Heartbeat {
     let each = modules.iter().map(|(name, slot)| {
         let lanes: LaneSet = slot.claims.owned().collect();
-        (name.clone(), Runs { edition: slot.loaded.edition(), lanes })
+        (name.clone(), Runs { edition: slot.loaded.edition(), able: slot.is_able(), lanes })
     });
     Heartbeat { format: FORMAT, host, name: name.to_owned(), modules: each.collect() }
 }
 
 impl Host {
-    /// Takes in what is heard of other hosts.
+    /// Takes in what is heard of other hosts, and what else was heard since.
     pub(super) async fn heard(&mut self, heard: Heard) {
         let before = self.hosts.members.count();
+        let mut is_news = self.take_in(heard);
+        while let Some(more) = self.hosts.try_next() {
+            is_news |= self.take_in(more);
+        }
+        if is_news {
+            self.share_with(before).await;
+        }
+    }
+
+    /// Notes what is heard; true if it is news.
+    fn take_in(&mut self, heard: Heard) -> bool {
+        let hosts = &mut self.hosts;
         match heard {
+            // Its own words come back, perhaps when they are not true any more.
+            Heard::Beat(beat) if beat.host == hosts.members.me() => false,
             Heard::Beat(beat) => {
-                let name = beat.name.clone();
-                if !self.hosts.members.hear(beat) {
-                    return;
-                }
-                if self.hosts.members.count() > before {
+                let (name, before) = (beat.name.clone(), hosts.members.count());
+                hosts.heard.insert(beat.host, Instant::now());
+                let is_news = hosts.members.hear(beat);
+                if hosts.members.count() > before {
                     info!(host = name, "another host runs this app");
                 }
+                is_news
             }
-            Heard::Gone(host) if host == self.hosts.members.me() => self.was_missed(),
+            Heard::Gone(host) if host == hosts.members.me() => self.was_missed(),
             Heard::Back => self.was_missed(),
-            Heard::Gone(host) => match self.hosts.members.forget(host) {
-                Some(gone) => info!(host = gone.name, "another host has ended"),
-                None => return,
-            },
+            Heard::Gone(host) => {
+                let gone = hosts.members.forget(host);
+                gone.inspect(|gone| info!(host = gone.name, "another host has ended")).is_some()
+            }
         }
+    }
+
+    /// Sees to all lanes, when there were so many hosts before.
+    async fn share_with(&mut self, before: usize) {
         if self.hosts.members.count() != before {
             self.modules.values_mut().for_each(|slot| slot.claims.wake());
             self.count();
@@ -114,15 +160,33 @@ impl Host {
         self.share_all().await;
     }
 
+    /// Looks whether anything is left to be done that nobody tells of.
+    pub(super) async fn look(&mut self) {
+        let before = self.hosts.members.count();
+        self.hosts.forget_silent();
+        self.end_trials();
+        self.note_halts().await;
+        for (module, slot) in &self.modules {
+            let measures = match slot.phase {
+                Phase::Running => self.hosts.members.shares(module, &slot.loaded.edition()).is_ours(0),
+                Phase::Differs => false,
+                Phase::Paused | Phase::Halted => self.hosts.members.is_eldest(module),
+            };
+            self.app.status.set_measures(module, measures);
+        }
+        self.share_with(before).await;
+    }
+
     /// The others did not hear of this host in time: some of its lanes may be theirs by now, of which it would hear at its
     /// next commit only. It gives all up, and takes its share again when it has heard of the others.
-    fn was_missed(&mut self) {
+    fn was_missed(&mut self) -> bool {
         warn!("the other hosts did not hear of this one in time: its lanes are given up and shared anew");
-        self.hosts.settles = Instant::now() + self.hosts.rhythm.every();
+        self.hosts.settles = Instant::now() + self.hosts.rhythm.every() * 2;
         for slot in self.modules.values_mut() {
             slot.claims.release_all();
             slot.lanes.values().for_each(CancellationToken::cancel);
         }
+        true
     }
 
     /// Notes how many hosts there are.
@@ -147,19 +211,17 @@ impl Host {
         {
             return;
         }
-        if slot.deployed.is_none() || slot.phase == Phase::Differs {
+        if !slot.is_able() {
             if slot.lanes.is_empty() {
                 // Which sees to the lanes, if it may run now.
                 Box::pin(self.start_again(module)).await;
             }
             return;
         }
-        if slot.stop.is_cancelled() {
-            return;
-        }
         let (members, now) = (&self.hosts.members, Instant::now());
         let (shares, held) = (members.shares(module, &slot.loaded.edition()), members.held(module));
         let Plan { take, release } = slot.claims.plan(now, |lane| shares.is_ours(lane), |lane| held.contains(lane));
+        let disputed: Vec<u16> = slot.claims.owned().filter(|lane| held.contains(*lane)).collect();
         for lane in &release {
             slot.lanes.get(lane).inspect(|stop| stop.cancel());
         }
@@ -167,20 +229,53 @@ impl Host {
             let lanes = LaneSet::from_iter(release);
             info!(%module, %lanes, "lanes go to another host: what is in hand is finished and committed");
         }
+        if !disputed.is_empty() {
+            self.settle(module, disputed).await;
+        }
         if !take.is_empty() && now >= self.hosts.settles {
             self.take(module, take).await;
             self.hosts.tell(&self.modules);
         }
     }
 
-    /// Takes lanes over and starts them.
+    /// Another host says that it owns lanes of ours, too: those that its checkpoint says are not ours are given up. A lane
+    /// without inputs would not notice.
+    async fn settle(&mut self, module: &Name, lanes: Vec<u16>) {
+        let Some(slot) = self.modules.get_mut(module) else { return };
+        let Some(deployed) = &slot.deployed else { return };
+        let me = self.hosts.members.me();
+        match self.app.ledger.checkpoints(&deployed.record.value, lanes).await {
+            Ok(found) => {
+                for (lane, _) in found.iter().filter(|(_, lane)| lane.value.owner != Some(me)) {
+                    slot.lanes.get(lane).inspect(|stop| stop.cancel());
+                }
+            }
+            Err(error) => warn!(%module, %error, "it is not known yet which host owns a lane"),
+        }
+    }
+
+    /// Takes lanes over and starts them: all at once, or, when another host writes one of them at the same time, each by
+    /// itself.
     async fn take(&mut self, module: &Name, lanes: Vec<u16>) {
         match self.try_to_take(module, &lanes).await {
+            Err(error) if error.is_contended() && lanes.len() > 1 => {
+                for lane in lanes {
+                    let taken = self.try_to_take(module, &[lane]).await;
+                    self.took(module, &[lane], taken).await;
+                }
+            }
+            taken => self.took(module, &lanes, taken).await,
+        }
+    }
+
+    /// Notes what came of taking lanes over.
+    async fn took(&mut self, module: &Name, lanes: &[u16], taken: Result<(), Error>) {
+        match taken {
             Ok(()) => {}
             Err(error) if error.is_passing() => {
                 warn!(%module, %error, "lanes are taken later");
                 let Some(slot) = self.modules.get_mut(module) else { return };
-                lanes.into_iter().for_each(|lane| slot.claims.refused(lane, Instant::now()));
+                lanes.iter().for_each(|lane| slot.claims.refused(*lane, Instant::now()));
             }
             Err(Error::Input { cause, .. }) => self.halt(module, &cause.to_string()).await,
             Err(error) => self.halt(module, &error.to_string()).await,
@@ -194,19 +289,34 @@ impl Host {
         let (ledger, record) = (&self.app.ledger, &deployed.record.value);
         let found = ledger.checkpoints(record, lanes.iter().copied()).await.map_err(failed)?;
         let stream = InputStream::open(&self.connections.jetstream(), deployed.stream.name()).await.map_err(input)?;
-        for checkpoint in found.values() {
-            stream.recognise(&checkpoint.value).await.map_err(input)?;
+        let mut seen: Vec<&Checkpoint> = found.values().map(|lane| &lane.value).collect();
+        seen.sort_by_key(|checkpoint| checkpoint.covered);
+        seen.dedup_by(|one, other| (one.mark(), &one.created) == (other.mark(), &other.created));
+        for checkpoint in seen {
+            stream.recognise(checkpoint).await.map_err(input)?;
         }
-        let found = with_care(self.care.is_some(), found);
         let first = found.values().map(|lane| lane.value.covered).min().unwrap_or_default();
         let history = match deployed.dedupe {
             Some(window) => Some(stream.history(first, window).await.map_err(input)?),
             None => None,
         };
+        // Whoever runs the lanes still may have got on; and a change of lanes or generation writes all checkpoints anew, so
+        // that the record that is read behind them is the one that they are of.
+        let found = ledger.checkpoints(record, lanes.iter().copied()).await.map_err(failed)?;
+        let now = ledger.record(module).await.map_err(failed)?;
+        let Some(slot) = self.modules.get_mut(module) else { return Ok(()) };
+        if !now.is_some_and(|now| slot.fits(&now.value)) {
+            info!(%module, "the module was changed meanwhile: it is started anew");
+            slot.stop.cancel();
+            return Ok(());
+        }
+        let members = &self.hosts.members;
+        let lives = |host| members.lives(host);
+        let found = with_care(self.care.is_some(), found, lives);
         if found.is_empty() {
             return Ok(());
         }
-        let taken = ledger.take(record, found, self.hosts.members.me()).await.map_err(failed)?;
+        let taken = self.app.ledger.take(record, found, members.me(), lives).await.map_err(failed)?;
         failpoint::reach("takeover", module.as_str());
         let lanes: LaneSet = taken.keys().copied().collect();
         info!(%module, %lanes, "lanes are taken over");
@@ -217,13 +327,18 @@ impl Host {
 }
 
 /// Leaves out lanes that want care, but for one, if none is at hand: when this host ends too, it is for that lane.
-fn with_care(is_at_hand: bool, mut found: Lanes) -> Lanes {
+fn with_care(is_at_hand: bool, mut found: Lanes, lives: impl Fn(HostId) -> bool) -> Lanes {
     let mut is_free = !is_at_hand;
-    found.retain(|_, stored| stored.value.crashes() < CARE || std::mem::replace(&mut is_free, false));
+    found.retain(|_, stored| stored.value.crashes(&lives) < CARE || std::mem::replace(&mut is_free, false));
     found
 }
 
 impl Error {
+    /// Whether another host wrote at the same time.
+    fn is_contended(&self) -> bool {
+        matches!(self, Self::SetUp { cause: ledger::Error::Contended, .. })
+    }
+
     /// Whether trying again later may help.
     pub(super) fn is_passing(&self) -> bool {
         match self {

@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Error;
-use super::deploy::{Deployed, Standing, deploy};
-use super::lanes::{Host, Phase};
+use super::deploy::{Deployed, Standing, When, deploy};
+use super::lanes::Host;
+use super::slot::Phase;
 use crate::commit::LaneId;
 use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::ledger;
@@ -56,18 +57,25 @@ impl Host {
         for name in names {
             match self.start_module(&name, true).await {
                 Ok(()) => {}
+                Err(error) if matches!(error, Error::Input { .. }) && error.is_passing() => {
+                    warn!(module = %name, %error, "the module is started later");
+                }
                 Err(Error::Input { cause, .. }) => self.halt(&name, &cause.to_string()).await,
                 Err(error) => return Err(error),
             }
         }
-        if self.all_halted() { Err(Error::NothingRuns) } else { Ok(()) }
+        let is_alone = !self.modules.keys().any(|module| self.hosts.members().others_know(module));
+        if self.all_halted() && is_alone { Err(Error::NothingRuns) } else { Ok(()) }
     }
 
     /// Starts a module's lanes that are to be this host's, if it may run. `starts` if the host has only just started.
     pub(super) async fn start_module(&mut self, name: &Name, starts: bool) -> Result<(), Error> {
         let Some(slot) = self.modules.get_mut(name) else { return Ok(()) };
         let (app, connections, members) = (&self.app, &self.connections, self.hosts.members());
-        let standing = deploy(app, connections, members, &mut slot.loaded, self.bounds, starts).await?;
+        // Others may be about to say that they run it as the record says by now.
+        let is_settled = slot.changed.is_none_or(|changed| changed.elapsed() > self.hosts.rhythm().ttl);
+        let when = When { starts, is_settled };
+        let standing = deploy(app, connections, members, &mut slot.loaded, self.bounds, when).await?;
         let (phase, told) = match standing {
             Standing::Runs(deployed) => {
                 slot.record = deployed.record.revision;

@@ -7,13 +7,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::lanes::{Host, Phase};
+use super::lanes::Host;
+use super::slot::Phase;
 use crate::commit::audit::Act;
 use crate::config;
 use crate::control::swap::{Answer, Order, WAIT};
 use crate::failpoint;
 use crate::guest::{Engine, Plugin};
-use crate::lane::version::{Outcome, Version};
+use crate::lane::version::{Outcome, Trial, Version};
 use crate::subject::Name;
 
 /// Swaps that wait for the host.
@@ -96,6 +97,17 @@ impl Host {
     fn conducts(&self, module: &Name) -> bool {
         let Some(slot) = self.modules.get(module) else { return false };
         slot.phase != Phase::Differs && self.hosts.members().shares(module, &slot.loaded.edition()).is_ours(0)
+    }
+
+    /// Ends trials whose first lane went to another host before any input decided: the proven plugin returns.
+    pub(super) fn end_trials(&self) {
+        for (module, slot) in &self.modules {
+            let is_open = slot.loaded.versions.borrow().trial.as_ref().is_some_and(Trial::is_open);
+            if is_open && !self.conducts(module) {
+                warn!(%module, "the plugin was not tried: the lane that was to try it went to another host. Swap it again");
+                slot.loaded.versions.send_replace(Version::proven(slot.loaded.plugin()));
+            }
+        }
     }
 
     /// Keeps `plugin` ready: this host goes over to it when the module's record says that the others have.

@@ -1,7 +1,7 @@
 //! `/modules` and `/views`: what runs, and what it made.
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -126,19 +126,12 @@ async fn covered(served: &Served, view: &Name, params: &Params) -> Result<(), Pr
     if made_from != stream {
         return Err(bad(format!("the view \"{view}\" is made from the stream {made_from:?}, not {stream:?}")));
     }
-    // A module that does not run here has its position in the app stream, if it ever ran: before the wait and behind it.
-    if !served.status.runs(&owner.name) && stored(served, &owner.name).await.is_ok_and(|covered| covered >= sequence) {
-        return Ok(());
-    }
     let stopping = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the host is told to stop: ask again");
-    let waited = served.shutdown.run_until_cancelled(served.status.wait(&owner.name, sequence, patience)).await;
-    if waited.ok_or_else(stopping)? {
-        return Ok(());
-    }
-    let covered = stored(served, &owner.name).await?;
-    if covered >= sequence {
-        return Ok(());
-    }
+    let waited = served.shutdown.run_until_cancelled(reached(served, &owner.name, sequence, patience)).await;
+    let covered = match waited.ok_or_else(stopping)?? {
+        None => return Ok(()),
+        Some(covered) => covered,
+    };
     let detail = format!(
         "module \"{}\" has come to {stream}:{covered}, not to {after}, in {patience:?}: ask again, or see /modules/{}",
         owner.name, owner.name
@@ -146,10 +139,38 @@ async fn covered(served: &Served, view: &Name, params: &Params) -> Result<(), Pr
     Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).with("stream", stream).with("covered", covered))
 }
 
-/// Up to where the checkpoints of a module say that all its lanes are done.
-async fn stored(served: &Served, module: &Name) -> Result<Sequence, Problem> {
-    let checkpoints = served.query.module(module).await?.checkpoints;
-    Ok(checkpoints.iter().map(|checkpoint| checkpoint.covered).min().unwrap_or_default())
+/// How often checkpoints are read while somebody waits for lanes of other hosts.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits until a module is done with the input at `sequence`; or says how far it is after `patience`. A host that has all
+/// its lanes knows; else, or where nobody runs it, the checkpoints tell.
+async fn reached(
+    served: &Served,
+    module: &Name,
+    sequence: Sequence,
+    patience: Duration,
+) -> Result<Option<Sequence>, Problem> {
+    let until = Instant::now() + patience;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if served.status.runs(module) {
+            // Lanes may go to another host meanwhile.
+            if served.status.wait(module, sequence, left.min(LOOK * 10)).await {
+                return Ok(None);
+            }
+        } else {
+            tokio::time::sleep(left.min(LOOK)).await;
+        }
+        if !served.status.runs(module) || left.is_zero() {
+            let covered = served.query.covered(module).await?;
+            if covered >= sequence {
+                return Ok(None);
+            }
+            if left.is_zero() {
+                return Ok(Some(covered));
+            }
+        }
+    }
 }
 
 #[cfg(test)]

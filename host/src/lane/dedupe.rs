@@ -23,25 +23,31 @@ pub struct Dedupe {
     first: HashMap<u128, Sequence>,
     /// The same by age.
     ages: VecDeque<(OffsetDateTime, u128)>,
+    /// The furthest input seen. A reader that moves back hands inputs in again, which neither come nor go anew.
+    seen: Sequence,
 }
 
 impl Dedupe {
     /// A memory for one of `lanes` lanes.
     pub fn new(window: Duration, lanes: u16) -> Self {
         let most = IDS / usize::from(lanes.max(1));
-        Self { window, most, first: HashMap::new(), ages: VecDeque::new() }
+        Self { window, most, first: HashMap::new(), ages: VecDeque::new(), seen: Sequence(0) }
     }
 
     /// Whether `input` repeats an earlier one. Notes it, if not.
     pub fn is_repeat(&mut self, input: &Delivery) -> bool {
         let Ok((event, _)) = &input.input else { return false };
+        let id = hash(event);
+        if input.sequence() <= self.seen {
+            return self.first.get(&id).is_some_and(|first| *first < input.sequence());
+        }
+        self.seen = input.sequence();
         let now = input.message.stored;
         while let Some((_, id)) =
             self.ages.pop_front_if(|(stored, _)| now - *stored > self.window || self.first.len() > self.most)
         {
             self.first.remove(&id);
         }
-        let id = hash(event);
         match self.first.get(&id) {
             Some(first) => *first < input.sequence(),
             None => {
@@ -108,6 +114,16 @@ mod tests {
             assert!(!dedupe.is_repeat(&input(1, 0, "a", "1")));
             assert!(dedupe.is_repeat(&input(2, 0, "a", "1")));
         }
+    }
+
+    #[test]
+    fn inputs_that_are_handed_in_again_do_not_outlive_their_window() {
+        let mut dedupe = Dedupe::new(Duration::from_secs(60), 1);
+        for (sequence, second, id) in [(1, 0, "1"), (2, 100, "2"), (1, 0, "1"), (2, 100, "2")] {
+            assert!(!dedupe.is_repeat(&input(sequence, second, "a", id)), "{sequence}");
+        }
+        assert!(!dedupe.is_repeat(&input(3, 101, "a", "1")), "the first is older than the window");
+        assert!(dedupe.is_repeat(&input(4, 102, "a", "2")));
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub struct Lane {
 struct Care {
     /// Inputs up to here were there when the last owner ended.
     until: Sequence,
-    /// Inputs that are still to be run one at a time: as many as the last owner may have been ahead of its commits.
+    /// Inputs that are still to be run one at a time: as many as an owner may have begun without committing any.
     left: usize,
     /// If the first of them is to be given up: how many owners ended.
     crashes: Option<u32>,
@@ -158,7 +158,7 @@ impl Lane {
     /// them its first input is given up.
     pub fn with_care(self, takeovers: u32, until: Sequence) -> Self {
         let crashes = (takeovers >= policy::CRASHES).then_some(takeovers);
-        Self { care: Some(Care { until, left: AHEAD + SLICE, crashes }), ..self }
+        Self { care: Some(Care { until, left: SLICE, crashes }), ..self }
     }
 
     /// Whether it is run with care still.

@@ -71,6 +71,11 @@ impl Sender {
         most(self.inputs.capacity(), INPUTS) || most(self.room.available_permits(), self.units as usize)
     }
 
+    /// Whether both lead to the same lane, since its last start.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.inputs.same_channel(&other.inputs)
+    }
+
     /// Whether the lane has ended.
     pub fn is_closed(&self) -> bool {
         self.inputs.is_closed()

@@ -147,10 +147,13 @@ impl Runner {
                 Some(tracer) => self.traced(input, tracer),
                 None => self.one(input),
             };
-            if let Some(trial) = &self.trial {
+            let trial = self.trial.clone();
+            if let Some(trial) = &trial {
                 trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
             }
-            if step.is_ok() || !self.follow() {
+            // The same plugin may be on another trial already.
+            let has_lost = self.follow() || trial.as_ref().is_some_and(Trial::is_lost);
+            if step.is_ok() || !has_lost {
                 return step;
             }
         }

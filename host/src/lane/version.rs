@@ -83,6 +83,11 @@ impl Trial {
         self.outcome.borrow().clone()
     }
 
+    /// Whether the old plugin returned.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.outcome(), Some(Outcome::Returns { .. }))
+    }
+
     /// Whether it still runs.
     pub fn is_open(&self) -> bool {
         self.outcome.borrow().is_none()

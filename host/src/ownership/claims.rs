@@ -43,7 +43,7 @@ struct Free {
 const DOUBLINGS: u32 = 3;
 
 impl Claims {
-    /// None yet to any of so many lanes. `patience` is how long a host may be silent before it is taken to be dead.
+    /// None yet to any of so many lanes. `patience` is how long a live host that holds a lane of ours is waited for.
     pub fn new(lanes: u16, patience: Duration) -> Self {
         Self { patience, lanes: (0..lanes).map(|_| Claim::Free(Free::default())).collect() }
     }

@@ -1,6 +1,8 @@
 //! Tells the other hosts that this one lives, and hears of them: keys with a time to live in the hosts' bucket.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::client::RequestErrorKind;
@@ -51,6 +53,7 @@ pub enum Heard {
 pub struct Heartbeats {
     told: watch::Sender<Heartbeat>,
     heard: mpsc::Receiver<Heard>,
+    is_told: Arc<AtomicBool>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -92,9 +95,10 @@ impl Heartbeats {
         let (sender, heard) = mpsc::channel(HEARD);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(answer(client.clone(), questions, stop.clone()));
-        tasks.spawn(beat(bucket.clone(), telling, sender.clone(), stop.clone()));
+        let is_told = Arc::new(AtomicBool::new(true));
+        tasks.spawn(beat(bucket.clone(), telling, sender.clone(), is_told.clone(), stop.clone()));
         tasks.spawn(hear(bucket, reading, sender, stop.clone()));
-        Ok((Self { told, heard, stop, tasks }, alive))
+        Ok((Self { told, heard, is_told, stop, tasks }, alive))
     }
 
     /// Tells this from now on, at once if it is new.
@@ -113,9 +117,22 @@ impl Heartbeats {
 
     /// Tells that this host has ended.
     pub async fn leave(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        let Self { heard, stop, tasks, .. } = self;
+        // Nobody hears any more.
+        drop(heard);
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// What else was heard already.
+    pub fn try_next(&mut self) -> Option<Heard> {
+        self.heard.try_recv().ok()
+    }
+
+    /// Whether the others were told in time that this host lives.
+    pub fn is_told(&self) -> bool {
+        self.is_told.load(Ordering::Acquire)
     }
 }
 
@@ -145,7 +162,7 @@ impl Bucket {
     /// Writes a key that the server forgets after its time: the client's own `put` knows no such time.
     async fn write(&self, host: HostId, mut headers: HeaderMap, payload: Bytes) -> Result<(), String> {
         let Self { store, context, api, rhythm } = self;
-        headers.insert("Nats-TTL", format!("{}s", rhythm.ttl.as_secs().max(1)));
+        headers.insert("Nats-TTL", format!("{}s", rhythm.ttl.as_millis().div_ceil(1_000).max(1)));
         let api = if store.use_jetstream_prefix { format!("{api}.") } else { String::new() };
         let subject = format!("{api}{}{KEYS}{host}", store.put_prefix.as_ref().unwrap_or(&store.prefix));
         let stored =
@@ -191,6 +208,7 @@ async fn beat(
     bucket: Bucket,
     mut telling: watch::Receiver<Heartbeat>,
     heard: mpsc::Sender<Heard>,
+    is_told: Arc<AtomicBool>,
     stop: CancellationToken,
 ) {
     let mut tick = tokio::time::interval(bucket.rhythm.every());
@@ -204,13 +222,12 @@ async fn beat(
         }
         let own = telling.borrow_and_update().clone();
         match bucket.put(&own).await {
-            Ok(()) if told.elapsed() > bucket.rhythm.ttl => {
-                told = Instant::now();
-                heard.send(Heard::Back).await.ok();
-            }
+            // While this is not taken in it is said again: the next heartbeat must not wait for it.
+            Ok(()) if told.elapsed() > bucket.rhythm.ttl && heard.try_send(Heard::Back).is_err() => {}
             Ok(()) => told = Instant::now(),
             Err(error) => warn!(error, "the other hosts could not be told that this one lives"),
         }
+        is_told.store(told.elapsed() < bucket.rhythm.ttl, Ordering::Release);
     }
     let own = telling.borrow().host;
     if let Err(error) = bucket.delete(own).await {
@@ -261,7 +278,7 @@ fn heard(message: &Message) -> Option<Heard> {
     match serde_json::from_slice(&message.payload) {
         Ok(beat) => Some(Heard::Beat(beat)),
         Err(error) => {
-            warn!(%host, %error, "the heartbeat of another host cannot be read");
+            debug!(%host, %error, "the heartbeat of another host cannot be read");
             None
         }
     }

@@ -49,12 +49,22 @@ impl Members {
 
     /// Another host that runs `module` in this edition.
     pub fn other_with(&self, module: &Name, edition: &Edition) -> Option<&Heartbeat> {
-        self.others(module).find(|(_, runs)| runs.edition == *edition).map(|(beat, _)| beat)
+        self.others(module).find(|(_, runs)| runs.able && runs.edition == *edition).map(|(beat, _)| beat)
     }
 
     /// Whether of all that could run `module` this host started first.
     pub fn is_eldest(&self, module: &Name) -> bool {
         self.alive.values().find(|beat| beat.modules.contains_key(module)).is_some_and(|beat| beat.host == self.me)
+    }
+
+    /// Whether a host is known to live.
+    pub fn lives(&self, host: HostId) -> bool {
+        self.alive.contains_key(&host)
+    }
+
+    /// The other hosts.
+    pub fn others_alive(&self) -> Vec<HostId> {
+        self.alive.keys().copied().filter(|host| *host != self.me).collect()
     }
 
     /// This host.
@@ -67,10 +77,10 @@ impl Members {
         self.others(module).flat_map(|(_, runs)| runs.lanes.iter()).collect()
     }
 
-    /// How the lanes of `module` are shared by the hosts that run it in this edition.
+    /// How the lanes of `module` are shared by this host and the others that run it in this edition.
     pub fn shares(&self, module: &Name, edition: &Edition) -> Shares {
-        let runs = |beat: &&Heartbeat| beat.modules.get(module).is_some_and(|runs| runs.edition == *edition);
-        let hosts = self.alive.values().filter(runs).map(|beat| beat.host).collect();
+        let others = self.others(module).filter(|(_, runs)| runs.able && runs.edition == *edition);
+        let hosts = others.map(|(beat, _)| beat.host).chain([self.me]).collect();
         Shares { me: self.me, hosts, seed: xxh64(module.as_str().as_bytes(), 0) }
     }
 }
@@ -85,15 +95,15 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// The host that is to run a lane; none if nobody runs the module in that edition.
-    pub fn owner(&self, lane: u16) -> Option<HostId> {
+    /// The host that is to run a lane.
+    pub fn owner(&self, lane: u16) -> HostId {
         let seed = xxh64(&lane.to_be_bytes(), self.seed);
-        self.hosts.iter().copied().max_by_key(|host| (xxh64(host.bytes(), seed), *host))
+        self.hosts.iter().copied().max_by_key(|host| (xxh64(host.bytes(), seed), *host)).unwrap_or(self.me)
     }
 
     /// Whether this host is to run a lane.
     pub fn is_ours(&self, lane: u16) -> bool {
-        self.owner(lane) == Some(self.me)
+        self.owner(lane) == self.me
     }
 }
 
@@ -111,14 +121,14 @@ mod tests {
     }
 
     fn beat(host: u128, plugin: &str, lanes: &[u16]) -> Heartbeat {
-        let runs = Runs { edition: edition(plugin), lanes: LaneSet::from_iter(lanes.iter().copied()) };
+        let runs = Runs { edition: edition(plugin), able: true, lanes: LaneSet::from_iter(lanes.iter().copied()) };
         let host = HostId::from_u128(host);
         Heartbeat { format: FORMAT, host, name: host.to_string(), modules: [(module(), runs)].into() }
     }
 
     fn owners(members: &Members) -> Vec<HostId> {
         let shares = members.shares(&module(), &edition("a"));
-        (0..256).map(|lane| shares.owner(lane).unwrap()).collect()
+        (0..256).map(|lane| shares.owner(lane)).collect()
     }
 
     #[test]
@@ -150,7 +160,10 @@ mod tests {
         members.hear(beat(2, "b", &[]));
         assert!(owners(&members).iter().all(|owner| *owner == HostId::from_u128(1)));
         assert!(members.others_know(&module()) && members.other_with(&module(), &edition("a")).is_none());
-        assert_eq!(members.shares(&module(), &edition("c")).owner(0), None);
+        let mut unable = beat(3, "a", &[]);
+        unable.modules.get_mut(&module()).unwrap().able = false;
+        members.hear(unable);
+        assert!(owners(&members).iter().all(|owner| *owner == HostId::from_u128(1)), "nor does one that cannot run it");
     }
 
     #[test]

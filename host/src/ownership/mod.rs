@@ -33,6 +33,7 @@ impl HostId {
     }
 
     /// The id with these bits.
+    #[cfg(test)]
     pub fn from_u128(bits: u128) -> Self {
         Self(Uuid::from_u128(bits))
     }
@@ -76,6 +77,8 @@ pub struct Runs {
     /// What it runs, or would run.
     #[serde(flatten)]
     pub edition: Edition,
+    /// Whether it may own lanes: it has the module deployed, and runs it.
+    pub able: bool,
     /// The lanes that it owns.
     pub lanes: LaneSet,
 }

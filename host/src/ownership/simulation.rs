@@ -163,7 +163,7 @@ impl World {
                 let believe = self.hosts.iter().filter(|(_, host)| host.epochs.contains_key(&key));
                 let believe: Vec<HostId> = believe.map(|(id, _)| *id).collect();
                 let owner = self.checkpoints.get(&key).and_then(|(owner, _)| *owner);
-                owner.is_some() && owner == shares.owner(lane) && believe == [owner.unwrap_or_default()]
+                owner == Some(shares.owner(lane)) && believe == [shares.owner(lane)]
             })
         })
     }
@@ -182,7 +182,7 @@ fn edition() -> Edition {
 fn heartbeat(host: HostId, claims: &BTreeMap<Name, Claims>) -> Heartbeat {
     let each = claims.iter().map(|(name, claims)| {
         let lanes: LaneSet = claims.owned().collect();
-        (name.clone(), Runs { edition: edition(), lanes })
+        (name.clone(), Runs { edition: edition(), able: true, lanes })
     });
     Heartbeat { format: FORMAT, host, name: host.to_string(), modules: each.collect() }
 }

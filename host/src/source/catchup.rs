@@ -62,7 +62,7 @@ pub async fn run(stream: InputStream, behind: Behind, after: Mark, live: mpsc::S
         };
         failpoint::reach("catch-up", id.module.as_str());
         read += 1;
-        if (pending == 0 || read % ASK_EVERY == 0) && attached(&live, &id, covered, pending == 0).await {
+        if (pending == 0 || read % ASK_EVERY == 0) && attached(&live, &id, &inputs, covered, pending == 0).await {
             info!(module = %id.module, lane = id.lane, covered = %covered, "lane has caught up");
             return Ok(());
         }
@@ -70,8 +70,8 @@ pub async fn run(stream: InputStream, behind: Behind, after: Mark, live: mpsc::S
 }
 
 /// Asks the live reader to take the lane back.
-async fn attached(live: &mpsc::Sender<Wish>, id: &LaneId, covered: Sequence, all: bool) -> bool {
+async fn attached(live: &mpsc::Sender<Wish>, id: &LaneId, inputs: &Sender, covered: Sequence, all: bool) -> bool {
     let (answer, answered) = oneshot::channel();
-    let wish = Wish::Attach(Attach { id: id.clone(), covered, all, answer });
+    let wish = Wish::Attach(Attach { id: id.clone(), inputs: inputs.clone(), covered, all, answer });
     live.send(wish).await.is_ok() && answered.await.unwrap_or(false)
 }

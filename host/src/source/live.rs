@@ -46,6 +46,8 @@ pub enum Wish {
 pub struct Attach {
     /// The lane.
     pub id: LaneId,
+    /// Where its inputs go.
+    pub inputs: Sender,
     /// Up to here it has all its inputs.
     pub covered: Sequence,
     /// Whether that was all that the stream held for its module.
@@ -131,6 +133,7 @@ impl Live {
                 },
                 Some(wish) = self.wishes.recv() => match wish {
                     Wish::Feed(stream, routing, ports) => {
+                        let before = self.reader.is_some().then(|| (self.filters(), self.mark()));
                         self.feed(stream, routing, ports);
                         // What waits already is taken before reading begins, so that it begins where all are served.
                         while let Ok(wish) = self.wishes.try_recv() {
@@ -139,7 +142,9 @@ impl Live {
                                 Wish::Attach(attach) => self.take_back(attach),
                             }
                         }
-                        self.read();
+                        if before != Some((self.filters(), self.mark())) {
+                            self.read();
+                        }
                     }
                     Wish::Attach(attach) => self.take_back(attach),
                 },
@@ -281,9 +286,10 @@ impl Live {
         self.catch_up(Behind { id: LaneId { module: routing.module.clone(), lane: number }, routing, inputs }, after);
     }
 
-    fn take_back(&mut self, Attach { id, covered, all, answer }: Attach) {
+    fn take_back(&mut self, Attach { id, inputs, covered, all, answer }: Attach) {
         let module = self.modules.iter_mut().find(|module| module.routing.module == id.module);
-        let lane = module.and_then(|module| module.lanes.get_mut(&id.lane));
+        // One of the same number may have been started since.
+        let lane = module.and_then(|module| module.lanes.get_mut(&id.lane)).filter(|lane| lane.inputs.is_same(&inputs));
         let taken = lane.is_none_or(|lane| lane.come_back(covered, all));
         // A lane that has ended needs no answer.
         answer.send(taken).ok();

@@ -69,7 +69,7 @@ impl Lane {
             }
         }
         let releases = self.releasing && steps == self.steps.len();
-        if steps == 0 && !releases {
+        if steps == 0 && !(releases && (room.holds(used) || batch.parts.is_empty())) {
             return Room { messages: 0, bytes: 0 };
         }
         let checkpoint = self.after(steps);

@@ -53,7 +53,8 @@ fn lanes() -> ModuleState {
     let config = crate::config::parse(config, std::path::Path::new("pelton.toml")).unwrap();
     let record = Record::of(config.modules.first().unwrap(), "sha256:0123456789abcdef");
     let mark = |sequence| Mark { sequence: Sequence(sequence), fingerprint: None };
-    let checkpoint = |at| Checkpoint::start("ORDERS", "", mark(at)).taken_over(crate::ownership::HostId::from_u128(1));
+    let checkpoint =
+        |at| Checkpoint::start("ORDERS", "", mark(at)).taken_over(crate::ownership::HostId::from_u128(1), |_| true);
     ModuleState { record, checkpoints: vec![checkpoint(40), checkpoint(41)], lag: None }
 }
 

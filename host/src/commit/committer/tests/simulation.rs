@@ -192,7 +192,8 @@ impl World {
         let mut stream = self.stream.lock().unwrap();
         let Stored { value, revision } = stream.checkpoint(lane);
         let subject = subjects().checkpoint(&id(lane).module, Generation::default(), lane).into();
-        let outcome = stream.store(&[checkpoint_message(&subject, &value.taken_over(HostId::from_u128(9)), revision)]);
+        let outcome =
+            stream.store(&[checkpoint_message(&subject, &value.taken_over(HostId::from_u128(9), |_| false), revision)]);
         assert!(matches!(outcome, Outcome::Committed(_)));
         stream.checkpoint(lane)
     }
