@@ -11,6 +11,7 @@ mod board;
 mod c_bindings;
 mod cases;
 mod cli;
+mod cluster;
 mod connect;
 mod crash_host;
 mod crash_server;

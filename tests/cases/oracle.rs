@@ -41,7 +41,7 @@ views = ["fold"]
 type Event = (String, String, &'static str, Link);
 
 /// Publishes `count` inputs under `KEYS` keys.
-pub async fn publish(app: &App, count: u64) -> Result<()> {
+pub async fn publish<S>(app: &App<S>, count: u64) -> Result<()> {
     publish_on(app.jetstream(), count).await
 }
 
@@ -61,7 +61,7 @@ pub async fn publish_on(context: Context, count: u64) -> Result<()> {
 }
 
 /// Checks that views and events are those of a fold over all inputs: each event once, in order, with its id.
-pub async fn verify(app: &App) -> Result<String> {
+pub async fn verify<S>(app: &App<S>) -> Result<String> {
     let inputs = stored::messages(app, "IN", ">").await?;
     let created = app.jetstream().get_stream("IN").await?.cached_info().created.format(&Rfc3339)?;
     let mut chains = BTreeMap::<String, Link>::new();
@@ -106,13 +106,13 @@ fn follow(chains: &mut BTreeMap<String, Link>, message: &Stored) -> Link {
 }
 
 /// All values of a view.
-pub async fn view(app: &App, view: &str) -> Result<BTreeMap<String, Link>> {
+pub async fn view<S>(app: &App<S>, view: &str) -> Result<BTreeMap<String, Link>> {
     let values = stored::messages(app, "KV_demo", &format!("$KV.demo.{view}.1.>")).await?;
     values.iter().map(|value| Ok((value.key().to_owned(), serde_json::from_slice(&value.payload)?))).collect()
 }
 
 /// Waits until both modules have done all that is there.
-pub async fn finished(app: &App) -> Result<()> {
+pub async fn finished<S>(app: &App<S>) -> Result<()> {
     let last = app.jetstream().get_stream("IN").await?.cached_info().state.last_sequence;
     app.covered_within("oracle", LANES, last, pelton_tests::LONG).await?;
     let last = stored::latest(app, "KV_demo", "pelton.demo.events.steps.>").await?;
@@ -142,13 +142,13 @@ pub async fn positions_fit_effects(app: &App) -> Result<()> {
 }
 
 /// The last position of the app stream; 0 before it is there.
-pub async fn progress(app: &App) -> u64 {
+pub async fn progress<S>(app: &App<S>) -> u64 {
     let stream = app.jetstream().get_stream("KV_demo").await;
     stream.map_or(0, |stream| stream.cached_info().state.last_sequence)
 }
 
 /// Waits until the app stream has come to `position`.
-pub async fn reached(app: &App, position: u64) -> Result<()> {
+pub async fn reached<S>(app: &App<S>, position: u64) -> Result<()> {
     let what = format!("the app stream to come to {position}");
     let waited = eventually(&what, SOON, async || Ok((progress(app).await >= position).then_some(())));
     waited.await.with_context(|| app.log_end())
