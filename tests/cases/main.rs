@@ -27,6 +27,7 @@ mod guards;
 mod hosts;
 mod http;
 mod identity;
+mod jwt;
 mod lag;
 mod languages;
 mod lint;
