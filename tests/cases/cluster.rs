@@ -1,6 +1,6 @@
 //! An app on three servers: one of them dies and comes back, a host dies, and each input has its effects once.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use async_nats::jetstream::stream;
 use pelton_tests::{App, SOON, eventually, logged};
 
@@ -52,7 +52,7 @@ async fn the_streams_leader_and_a_host_die_under_load_and_every_effect_is_there_
     let verified = eventually("every effect", SOON, async || Ok(oracle::verify(&app).await.ok())).await;
     let seen = match verified {
         Ok(seen) => seen,
-        Err(_) => oracle::verify(&app).await?,
+        Err(_) => oracle::verify(&app).await.with_context(|| app.log_end())?,
     };
     eprintln!("node {killed} and a host died: {seen}");
     assert!(second.terminate().await?.success());

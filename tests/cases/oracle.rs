@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::Context;
 use chain::Link;
 use pelton_tests::{
@@ -76,7 +76,7 @@ pub async fn verify<S>(app: &App<S>) -> Result<String> {
             of_key.push((id, format!("IN:{}", input.sequence), kind, link.clone()));
         }
     }
-    ensure!(view(app, "chain").await? == chains, "the view `chain` is no fold of the input");
+    same(&view(app, "chain").await?, &chains).context("the view `chain` is no fold of the input")?;
 
     let emitted = stored::events(app, "steps").await?;
     let mut seen = BTreeMap::<String, Vec<Event>>::new();
@@ -95,8 +95,17 @@ pub async fn verify<S>(app: &App<S>) -> Result<String> {
         ensure!(differs.is_none() && wanted == there, "key {key}: {there} events of {wanted}, first wrong {differs:?}");
     }
     ensure!(seen.len() == events.len(), "events of unknown keys");
-    ensure!(view(app, "fold").await? == fold, "the view `fold` is no fold of the events");
+    same(&view(app, "fold").await?, &fold).context("the view `fold` is no fold of the events")?;
     Ok(format!("{} inputs, {} events, each once", inputs.len(), emitted.len()))
+}
+
+fn same(found: &BTreeMap<String, Link>, expected: &BTreeMap<String, Link>) -> Result<()> {
+    let differ = || expected.iter().filter(|(key, link)| found.get(*key) != Some(link));
+    if let Some((key, link)) = differ().next() {
+        bail!("{} keys differ, first {key}: {:?} instead of {link:?}", differ().count(), found.get(key));
+    }
+    ensure!(found.len() == expected.len(), "{} keys instead of {}", found.len(), expected.len());
+    Ok(())
 }
 
 fn follow(chains: &mut BTreeMap<String, Link>, message: &Stored) -> Link {
