@@ -1,4 +1,4 @@
-//! Ways to reach a server: users, seeds, certificates, domains, contexts.
+//! Ways to reach a server: users, tokens, seeds, credentials, certificates, domains, contexts.
 
 use std::fs;
 use std::process::Command;
@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use async_nats::{ConnectOptions, jetstream};
 use pelton_tests::{Host, SOON, Server, binary, eventually, plugins};
 use tempfile::TempDir;
+
+use crate::jwt::Operator;
 
 /// A server with a config of its own, and an app on it.
 struct Reached {
@@ -111,6 +113,59 @@ async fn a_seed_signs_in() -> Result<()> {
     }
     let client = ConnectOptions::with_nkey(pair.seed()?).connect(app.server.url()).await?;
     app.works(jetstream::new(client)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_let_in() -> Result<()> {
+    let app = Reached::start(tempfile::tempdir()?, "authorization { token: \"s3cret\" }").await?;
+    app.configure("url = \"nats://127.0.0.1:{port}\"")?;
+    for (variable, code) in [("NATS_TOKEN", 1), ("NATS_USER", 1), ("NATS_PASSWORD", 69)] {
+        assert_eq!(app.tried(&[(variable, "s3cret")])?.0, code, "{variable}");
+    }
+    app.configure("url = \"nats://127.0.0.1:{port}\"\ntoken = { file = \"token\" }")?;
+    for (token, code, said) in [("wr0ng", 69, "authorization violation"), ("s3cret\n", 1, REACHED)] {
+        fs::write(app.folder.path().join("token"), token)?;
+        let (ended, all) = app.tried(&[])?;
+        assert!(ended == code && all.contains(said), "{ended} {all}");
+    }
+    let client = ConnectOptions::with_token("s3cret".into()).connect(app.server.url()).await?;
+    app.works(jetstream::new(client)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_sign_in_where_an_operator_is_trusted() -> Result<()> {
+    let (operator, stranger) = (Operator::new(), Operator::new());
+    let app = Reached::start(tempfile::tempdir()?, &operator.config()?).await?;
+    app.configure("url = \"nats://127.0.0.1:{port}\"\ncreds = \"user.creds\"")?;
+    let file = app.folder.path().join("user.creds");
+    for (content, code, said) in
+        [(stranger.credentials()?, 69, "authorization violation"), (operator.credentials()?, 1, REACHED)]
+    {
+        fs::write(&file, &content)?;
+        let (ended, all) = app.tried(&[])?;
+        assert!(ended == code && all.contains(said), "{ended} {all}");
+    }
+    let client = ConnectOptions::with_credentials_file(&file).await?.connect(app.server.url()).await?;
+    app.works(jetstream::new(client)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_credentials_file_that_cannot_be_used_is_named() -> Result<()> {
+    let operator = Operator::new();
+    let app = Reached::start(tempfile::tempdir()?, &operator.config()?).await?;
+    app.configure("url = \"nats://127.0.0.1:{port}\"\ncreds = \"user.creds\"")?;
+    let file = app.folder.path().join("user.creds");
+    let named = format!("cannot use the credentials in {}", file.display());
+    let whole = operator.credentials()?;
+    let (jwt, seed) = whole.split_once("\n\n").context("two parts")?;
+    for content in [None, Some(""), Some("nothing"), Some(jwt), Some(seed), Some(&whole.replace("\nSU", "\nSX"))] {
+        if let Some(content) = content {
+            fs::write(&file, content)?;
+        }
+        let (code, said) = app.tried(&[])?;
+        assert!(code == 69 && said.contains(&named), "{content:?}: {code} {said}");
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

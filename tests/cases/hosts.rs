@@ -8,7 +8,7 @@ use pelton_tests::{App, Host, SOON, eventually, logged, stored};
 use crate::{oracle, probe};
 
 /// Heartbeats that count for two seconds.
-const QUICK: &str = "[hosts]\nttl = \"2s\"\n";
+pub const QUICK: &str = "[hosts]\nttl = \"2s\"\n";
 
 /// An app whose hosts miss each other soon.
 async fn app(modules: &str) -> Result<App> {
@@ -16,13 +16,13 @@ async fn app(modules: &str) -> Result<App> {
 }
 
 /// Who owns the lanes of a module; none for a lane that nobody owns.
-async fn owners(app: &App, module: &str, lanes: u16) -> Result<Vec<Option<String>>> {
+async fn owners<S>(app: &App<S>, module: &str, lanes: u16) -> Result<Vec<Option<String>>> {
     let checkpoints = stored::checkpoints(app, module, lanes).await?;
     Ok(checkpoints.into_iter().map(|checkpoint| checkpoint.owner).collect())
 }
 
 /// Waits until the lanes of a module are owned by so many hosts, all of them.
-async fn shared_by(app: &App, module: &str, lanes: u16, hosts: usize) -> Result<BTreeSet<String>> {
+pub async fn shared_by<S>(app: &App<S>, module: &str, lanes: u16, hosts: usize) -> Result<BTreeSet<String>> {
     let what = format!("the lanes of {module} to be shared by {hosts} hosts");
     let shared = eventually(&what, SOON, async || {
         let owners = owners(app, module, lanes).await?;

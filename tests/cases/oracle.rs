@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use async_nats::jetstream::Context;
 use chain::Link;
 use pelton_tests::{
@@ -41,7 +41,7 @@ views = ["fold"]
 type Event = (String, String, &'static str, Link);
 
 /// Publishes `count` inputs under `KEYS` keys.
-pub async fn publish(app: &App, count: u64) -> Result<()> {
+pub async fn publish<S>(app: &App<S>, count: u64) -> Result<()> {
     publish_on(app.jetstream(), count).await
 }
 
@@ -61,7 +61,7 @@ pub async fn publish_on(context: Context, count: u64) -> Result<()> {
 }
 
 /// Checks that views and events are those of a fold over all inputs: each event once, in order, with its id.
-pub async fn verify(app: &App) -> Result<String> {
+pub async fn verify<S>(app: &App<S>) -> Result<String> {
     let inputs = stored::messages(app, "IN", ">").await?;
     let created = app.jetstream().get_stream("IN").await?.cached_info().created.format(&Rfc3339)?;
     let mut chains = BTreeMap::<String, Link>::new();
@@ -76,7 +76,7 @@ pub async fn verify(app: &App) -> Result<String> {
             of_key.push((id, format!("IN:{}", input.sequence), kind, link.clone()));
         }
     }
-    ensure!(view(app, "chain").await? == chains, "the view `chain` is no fold of the input");
+    same(&view(app, "chain").await?, &chains).context("the view `chain` is no fold of the input")?;
 
     let emitted = stored::events(app, "steps").await?;
     let mut seen = BTreeMap::<String, Vec<Event>>::new();
@@ -95,8 +95,17 @@ pub async fn verify(app: &App) -> Result<String> {
         ensure!(differs.is_none() && wanted == there, "key {key}: {there} events of {wanted}, first wrong {differs:?}");
     }
     ensure!(seen.len() == events.len(), "events of unknown keys");
-    ensure!(view(app, "fold").await? == fold, "the view `fold` is no fold of the events");
+    same(&view(app, "fold").await?, &fold).context("the view `fold` is no fold of the events")?;
     Ok(format!("{} inputs, {} events, each once", inputs.len(), emitted.len()))
+}
+
+fn same(found: &BTreeMap<String, Link>, expected: &BTreeMap<String, Link>) -> Result<()> {
+    let differ = || expected.iter().filter(|(key, link)| found.get(*key) != Some(link));
+    if let Some((key, link)) = differ().next() {
+        bail!("{} keys differ, first {key}: {:?} instead of {link:?}", differ().count(), found.get(key));
+    }
+    ensure!(found.len() == expected.len(), "{} keys instead of {}", found.len(), expected.len());
+    Ok(())
 }
 
 fn follow(chains: &mut BTreeMap<String, Link>, message: &Stored) -> Link {
@@ -106,13 +115,13 @@ fn follow(chains: &mut BTreeMap<String, Link>, message: &Stored) -> Link {
 }
 
 /// All values of a view.
-pub async fn view(app: &App, view: &str) -> Result<BTreeMap<String, Link>> {
+pub async fn view<S>(app: &App<S>, view: &str) -> Result<BTreeMap<String, Link>> {
     let values = stored::messages(app, "KV_demo", &format!("$KV.demo.{view}.1.>")).await?;
     values.iter().map(|value| Ok((value.key().to_owned(), serde_json::from_slice(&value.payload)?))).collect()
 }
 
 /// Waits until both modules have done all that is there.
-pub async fn finished(app: &App) -> Result<()> {
+pub async fn finished<S>(app: &App<S>) -> Result<()> {
     let last = app.jetstream().get_stream("IN").await?.cached_info().state.last_sequence;
     app.covered_within("oracle", LANES, last, pelton_tests::LONG).await?;
     folded(app).await
@@ -147,13 +156,13 @@ pub async fn positions_fit_effects(app: &App) -> Result<()> {
 }
 
 /// The last position of the app stream; 0 before it is there.
-pub async fn progress(app: &App) -> u64 {
+pub async fn progress<S>(app: &App<S>) -> u64 {
     let stream = app.jetstream().get_stream("KV_demo").await;
     stream.map_or(0, |stream| stream.cached_info().state.last_sequence)
 }
 
 /// Waits until the app stream has come to `position`.
-pub async fn reached(app: &App, position: u64) -> Result<()> {
+pub async fn reached<S>(app: &App<S>, position: u64) -> Result<()> {
     let what = format!("the app stream to come to {position}");
     let waited = eventually(&what, SOON, async || Ok((progress(app).await >= position).then_some(())));
     waited.await.with_context(|| app.log_end())

@@ -14,19 +14,20 @@ use async_nats::{
 };
 use tempfile::TempDir;
 
-use crate::{Host, Server, locate, wait::eventually};
+use crate::{Cluster, Host, Server, locate, wait::eventually};
 
 /// How long anything may take that is not load.
 pub const SOON: Duration = Duration::from_secs(20);
 /// How long load may take, on a busy machine.
 pub const LONG: Duration = Duration::from_secs(90);
 
-/// An app called `demo` on a server of its own.
-pub struct App {
+/// An app called `demo` on a server of its own, or on another `S`.
+pub struct App<S = Server> {
     /// The server.
-    pub server: Server,
+    pub server: S,
     /// A client that is no part of Pelton.
     pub client: async_nats::Client,
+    url: String,
     folder: TempDir,
 }
 
@@ -36,8 +37,8 @@ impl App {
     pub async fn new(modules: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let server = Server::start_in(&folder.path().join("store")).await?;
-        let client = server.client().await?;
-        let app = Self { server, client, folder };
+        let (client, url) = (server.client().await?, server.url());
+        let app = Self { server, client, url, folder };
         app.configure(modules)?;
         Ok(app)
     }
@@ -49,6 +50,24 @@ impl App {
         Ok(app)
     }
 
+    /// Where the server keeps a stream: to be copied or put back while the server is stopped.
+    pub fn store(&self, stream: &str) -> PathBuf {
+        self.folder.path().join("store/jetstream/$G/streams").join(stream)
+    }
+}
+
+impl App<Cluster> {
+    /// The same on a cluster.
+    pub async fn on_cluster(modules: &str) -> Result<Self> {
+        let (server, folder) = (Cluster::start().await?, tempfile::tempdir()?);
+        let (client, url) = (server.client().await?, server.url());
+        let app = Self { server, client, url, folder };
+        app.configure(modules)?;
+        Ok(app)
+    }
+}
+
+impl<S> App<S> {
     /// Writes another config with these modules.
     pub fn configure(&self, modules: &str) -> Result<()> {
         self.configure_http("listen = \"127.0.0.1:0\"", modules)
@@ -56,7 +75,7 @@ impl App {
 
     /// The same, with this in the table `http`.
     pub fn configure_http(&self, http: &str, modules: &str) -> Result<()> {
-        let head = format!("app = \"demo\"\nnats = {{ url = \"{}\" }}\n", self.server.url());
+        let head = format!("app = \"demo\"\nnats = {{ url = \"{}\" }}\n", self.url);
         let folder = plugins()?;
         let modules = modules.replace("plugin = \"", &format!("plugin = \"{}/", folder.display()));
         fs::write(self.config(), format!("{head}{modules}\n[http]\n{http}\n"))?;
@@ -71,11 +90,6 @@ impl App {
     /// The folder of the config file.
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// Where the server keeps a stream: to be copied or put back while the server is stopped.
-    pub fn store(&self, stream: &str) -> PathBuf {
-        self.folder.path().join("store/jetstream/$G/streams").join(stream)
     }
 
     /// Starts a host whose log goes to `pelton.log`.

@@ -4,6 +4,7 @@
 
 mod app;
 pub mod browser;
+mod cluster;
 pub mod collector;
 mod host;
 mod http;
@@ -15,6 +16,7 @@ pub mod stored;
 mod wait;
 
 pub use app::{App, LONG, SOON, logged, plugins, wasi_probe};
+pub use cluster::Cluster;
 pub use host::Host;
 pub use http::{Answer, Events, Http};
 pub use locate::{binary, nats_server, tools};

@@ -25,6 +25,8 @@ pub struct Server {
     running: Running,
     port: u16,
     folder: PathBuf,
+    /// What it is told beyond what every server is told.
+    arguments: Vec<String>,
     _temporary: Option<TempDir>,
 }
 
@@ -38,17 +40,21 @@ impl Server {
 
     /// Starts a server on the store in `folder`, which stays.
     pub async fn start_in(folder: &Path) -> Result<Self> {
-        let (running, port) = launch(folder, None, &[]).await?;
-        let folder = folder.to_path_buf();
-        Ok(Self { running, port, folder, _temporary: None })
+        Self::start_as(folder, Vec::new()).await
+    }
+
+    /// Starts a server with these arguments, on the store in `folder`, which stays.
+    pub(crate) async fn start_as(folder: &Path, arguments: Vec<String>) -> Result<Self> {
+        let (running, port) = launch(folder, None, &arguments, &[]).await?;
+        Ok(Self { running, port, folder: folder.to_path_buf(), arguments, _temporary: None })
     }
 
     /// Starts a server with this config, in an environment with these variables, on the store in `folder`, which stays.
     pub async fn start_with(folder: &Path, config: &str, environment: &[(&str, &str)]) -> Result<Self> {
         fs::create_dir_all(folder)?;
         fs::write(folder.join(CONFIG), config)?;
-        let (running, port) = launch(folder, None, environment).await?;
-        Ok(Self { running, port, folder: folder.to_path_buf(), _temporary: None })
+        let (running, port) = launch(folder, None, &[], environment).await?;
+        Ok(Self { running, port, folder: folder.to_path_buf(), arguments: Vec::new(), _temporary: None })
     }
 
     /// The port that it listens on.
@@ -80,12 +86,12 @@ impl Server {
 
     /// Starts it again on the same port and store, after [Self::kill9] or [Self::stop].
     pub async fn restart(&mut self) -> Result<()> {
-        let mut outcome = launch(&self.folder, Some(self.port), &[]).await;
+        let mut outcome = launch(&self.folder, Some(self.port), &self.arguments, &[]).await;
         for _ in 1..ATTEMPTS {
             if outcome.is_ok() {
                 break;
             }
-            outcome = launch(&self.folder, Some(self.port), &[]).await;
+            outcome = launch(&self.folder, Some(self.port), &self.arguments, &[]).await;
         }
         (self.running, self.port) = outcome?;
         Ok(())
@@ -98,7 +104,12 @@ struct Ports {
 }
 
 /// Starts the server and waits until it has written which port it listens on.
-async fn launch(folder: &Path, port: Option<u16>, environment: &[(&str, &str)]) -> Result<(Running, u16)> {
+async fn launch(
+    folder: &Path,
+    port: Option<u16>,
+    arguments: &[String],
+    environment: &[(&str, &str)],
+) -> Result<(Running, u16)> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for left_by_a_crash in ports_files(folder)? {
         fs::remove_file(left_by_a_crash)?;
@@ -107,7 +118,7 @@ async fn launch(folder: &Path, port: Option<u16>, environment: &[(&str, &str)]) 
     let port = port.map_or("-1".into(), |port| port.to_string());
     let mut command = Command::new(locate::nats_server()?);
     command.args(["-a", "127.0.0.1", "-p", &port, "-js"]);
-    command.arg("-sd").arg(folder).arg("--ports_file_dir").arg(folder).arg("-l").arg(&log);
+    command.arg("-sd").arg(folder).arg("--ports_file_dir").arg(folder).arg("-l").arg(&log).args(arguments);
     if folder.join(CONFIG).exists() {
         command.arg("-c").arg(folder.join(CONFIG)).envs(environment.iter().copied());
     }

@@ -61,16 +61,16 @@ pub struct Checkpoint {
 }
 
 /// All messages of `stream` on `filter`, in order.
-pub async fn messages(app: &App, stream: &str, filter: &str) -> Result<Vec<Stored>> {
+pub async fn messages<S>(app: &App<S>, stream: &str, filter: &str) -> Result<Vec<Stored>> {
     read(app, stream, filter, DeliverPolicy::All).await
 }
 
 /// The last message on each subject of `stream` that passes `filter`, in order.
-pub async fn latest(app: &App, stream: &str, filter: &str) -> Result<Vec<Stored>> {
+pub async fn latest<S>(app: &App<S>, stream: &str, filter: &str) -> Result<Vec<Stored>> {
     read(app, stream, filter, DeliverPolicy::LastPerSubject).await
 }
 
-async fn read(app: &App, stream: &str, filter: &str, deliver_policy: DeliverPolicy) -> Result<Vec<Stored>> {
+async fn read<S>(app: &App<S>, stream: &str, filter: &str, deliver_policy: DeliverPolicy) -> Result<Vec<Stored>> {
     let stream = app.jetstream().get_stream(stream).await?;
     let config = pull::Config {
         deliver_policy,
@@ -100,7 +100,7 @@ async fn read(app: &App, stream: &str, filter: &str, deliver_policy: DeliverPoli
 }
 
 /// The events of a category, in order.
-pub async fn events(app: &App, category: &str) -> Result<Vec<Stored>> {
+pub async fn events<S>(app: &App<S>, category: &str) -> Result<Vec<Stored>> {
     messages(app, "KV_demo", &format!("pelton.demo.events.{category}.>")).await
 }
 
@@ -110,14 +110,14 @@ pub async fn audit(app: &App) -> Result<Vec<serde_json::Value>> {
 }
 
 /// The dead letters of a module that are there, by position in its input.
-pub async fn dead_letters(app: &App, module: &str) -> Result<BTreeMap<u64, serde_json::Value>> {
+pub async fn dead_letters<S>(app: &App<S>, module: &str) -> Result<BTreeMap<u64, serde_json::Value>> {
     let letters = messages(app, "KV_demo", &format!("pelton.demo.dlq.{module}.>")).await?;
     let there = letters.iter().filter(|letter| letter.header("KV-Operation").is_empty());
     there.map(|letter| Ok((letter.key().parse()?, letter.json()?))).collect()
 }
 
 /// The last message of the app stream on `subject`, from the leader.
-pub async fn last(app: &App, subject: &str) -> Result<Option<Stored>> {
+pub async fn last<S>(app: &App<S>, subject: &str) -> Result<Option<Stored>> {
     let stream = app.jetstream().get_stream_no_info("KV_demo").await?;
     match stream.get_last_raw_message_by_subject(subject).await {
         Ok(message) => Ok(Some(Stored {
@@ -132,7 +132,7 @@ pub async fn last(app: &App, subject: &str) -> Result<Option<Stored>> {
 }
 
 /// The checkpoints of a module's lanes, in their order.
-pub async fn checkpoints(app: &App, module: &str, lanes: u16) -> Result<Vec<Checkpoint>> {
+pub async fn checkpoints<S>(app: &App<S>, module: &str, lanes: u16) -> Result<Vec<Checkpoint>> {
     let mut checkpoints = Vec::new();
     for lane in 0..lanes {
         if let Some(stored) = last(app, &format!("pelton.demo.ckpt.{module}.1.{lane}")).await? {

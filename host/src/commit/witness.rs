@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::{self, kv, stream::Info};
 use serde::{Deserialize, Serialize};
 
+use crate::commit::read::Reader;
 use crate::event::{Sequence, rfc3339};
 use crate::subject::Subjects;
 
@@ -96,8 +97,10 @@ impl Witness {
     }
 
     async fn seen(&self) -> Result<Option<Seen>, Error> {
-        let Some(bytes) = self.bucket.get(KEY).await.map_err(|e| api(&self.name, &e))? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| api(&self.name, &e))
+        // The bucket's own `get` asks any server that has a copy: it may be behind, and a new bucket has none that answers.
+        let reader = Reader::new(self.bucket.stream.clone());
+        let stored = reader.last_json(&format!("{}{KEY}", self.bucket.prefix)).await;
+        Ok(stored.map_err(|e| api(&self.name, &e))?.map(|stored| stored.value))
     }
 
     /// Remembers the app stream as `info` tells.
