@@ -128,7 +128,7 @@ pub async fn finished<S>(app: &App<S>) -> Result<()> {
 }
 
 /// Waits until the module `fold` has done all that `oracle` has emitted.
-pub async fn folded(app: &App) -> Result<()> {
+pub async fn folded<S>(app: &App<S>) -> Result<()> {
     let last = stored::latest(app, "KV_demo", "pelton.demo.events.steps.>").await?;
     let last = last.last().map_or(0, |event| event.sequence);
     app.covered_within("fold", FOLD_LANES, last, pelton_tests::LONG).await
