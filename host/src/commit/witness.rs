@@ -79,9 +79,10 @@ impl Witness {
         Some(Self { bucket, stream: subjects.stream(), name })
     }
 
-    /// Compares what was seen with what is there: the app stream's info, or none if it does not exist.
-    pub async fn check(&self, found: Option<&Info>) -> Result<(), Error> {
-        let Some(seen) = self.seen().await? else { return Ok(()) };
+    /// Compares what was [`seen`](Self::seen) with what was there after that: the app stream's info, or none if it does not
+    /// exist. Other hosts may have made it newer meanwhile, never older.
+    pub fn check(&self, seen: Option<Seen>, found: Option<&Info>) -> Result<(), Error> {
+        let Some(seen) = seen else { return Ok(()) };
         let (stream, bucket) = (self.stream.clone(), format!("KV_{}", self.name));
         let Some(found) = found else {
             return Err(Error::Gone { stream, created: seen.created, last: seen.last, bucket });
@@ -96,7 +97,8 @@ impl Witness {
         Ok(())
     }
 
-    async fn seen(&self) -> Result<Option<Seen>, Error> {
+    /// What was last seen of the app stream; none if it never was.
+    pub async fn seen(&self) -> Result<Option<Seen>, Error> {
         // The bucket's own `get` asks any server that has a copy: it may be behind, and a new bucket has none that answers.
         let reader = Reader::new(self.bucket.stream.clone());
         let stored = reader.last_json(&format!("{}{KEY}", self.bucket.prefix)).await;

@@ -27,15 +27,20 @@ use crate::subject::{Name, Subjects};
 /// Collects the facts of the app that `config` describes, at `now`.
 pub async fn collect(config: &Config, connections: &Connections, now: OffsetDateTime) -> Facts {
     let (context, subjects) = (connections.jetstream(), Subjects::new(&config.app));
+    let witness = Witness::find(&context, &subjects).await;
+    let seen = match &witness {
+        Some(witness) => witness.seen().await,
+        None => Ok(None),
+    };
     let found = app_stream::find(&context, &subjects).await;
     let reader = found.as_ref().ok().and_then(Option::as_ref);
-    let witness = Witness::find(&context, &subjects).await;
-    let witness = match (witness, &found) {
-        (Some(witness), Ok(reader)) => {
-            witness.check(reader.as_ref().map(Reader::info)).await.map_err(|e| e.to_string())
+    let witness = match (witness, seen, &found) {
+        (_, _, Err(error)) => Err(error.to_string()),
+        (_, Err(error), _) => Err(error.to_string()),
+        (Some(witness), Ok(seen), Ok(reader)) => {
+            witness.check(seen, reader.as_ref().map(Reader::info)).map_err(|e| e.to_string())
         }
-        (_, Err(error)) => Err(error.to_string()),
-        (None, Ok(_)) => Ok(()),
+        (None, Ok(_), Ok(_)) => Ok(()),
     };
     let mut facts = Facts {
         server: server(connections, &context).await,

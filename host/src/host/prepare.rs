@@ -66,8 +66,9 @@ pub async fn app(config: &Config, connections: &Connections, place: &Place) -> R
     app_stream::check_server(&connections.read)?;
     let (context, subjects) = (connections.jetstream(), Subjects::new(&config.app));
     let witness = Witness::open(&context, &subjects, config.stream.replicas).await?;
+    let seen = witness.seen().await?;
     let found = app_stream::find(&context, &subjects).await?;
-    witness.check(found.as_ref().map(Reader::info)).await?;
+    witness.check(seen, found.as_ref().map(Reader::info))?;
     let reader = match found {
         Some(reader) => reader,
         None => app_stream::create(&context, &subjects, config.stream.replicas).await?,
