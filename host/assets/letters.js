@@ -4,7 +4,7 @@ import { h, fill, count, moment } from "./dom.js";
 import { get, part, post, query } from "./host.js";
 import { acting, confirm, empty, facts, field, heading, links, loading, mayNot, pill, say, select, shown, table } from "./parts.js";
 
-const CAUSES = ["reject", "retry", "trap", "limit", "timeout", "decode", "key", "effects", "size", "crash"];
+const CAUSES = ["reject", "retry", "trap", "limit", "timeout", "decode", "key", "effects", "size"];
 const FILTERS = ["module", "cause", "message", "key"];
 
 const path = ({ module, lane, sequence }) => `/api/dead-letters/${part(module)}/${lane}/${sequence}`;

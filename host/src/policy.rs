@@ -32,8 +32,6 @@ pub enum Failure {
     Undecodable(Undecodable),
     /// The server refuses to store what it leads to, for this reason.
     Refused(String),
-    /// Hosts end while they run it: so many in a row.
-    Crash(u32),
     /// It could not be run at present, for a reason that is not the guest's doing: NATS does not answer, or all instances
     /// are in use.
     Interrupted(String),
@@ -52,7 +50,6 @@ impl Failure {
             Self::Undecodable(Undecodable::Envelope(_)) => CauseKind::Decode,
             Self::Undecodable(Undecodable::Key(_)) => CauseKind::Key,
             Self::Refused(_) => CauseKind::Size,
-            Self::Crash(_) => CauseKind::Crash,
             Self::Interrupted(_) => CauseKind::Interrupted,
         }
     }
@@ -104,8 +101,6 @@ pub enum CauseKind {
     Effects,
     /// The server refused the effects.
     Size,
-    /// Hosts ended while they ran it.
-    Crash,
     /// It could not be run at that time. Only a replay can end so.
     Interrupted,
 }
@@ -123,7 +118,6 @@ impl CauseKind {
             Self::Key => "key",
             Self::Effects => "effects",
             Self::Size => "size",
-            Self::Crash => "crash",
             Self::Interrupted => "interrupted",
         }
     }
@@ -191,12 +185,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A trap, a timeout or a broken limit is tried once more, on a fresh instance: that tells chance from cause.
 const ATTEMPTS_OF_A_TRAP: u32 = 2;
 
-/// A lane that so many owners in a row lost without getting on is run with care: alone among such lanes of its host, and
-/// one input at a time.
-pub const CARE: u32 = 3;
-/// A lane that so many owners in a row lost without getting on gives up the input that it would begin with.
-pub const CRASHES: u32 = 5;
-
 /// Decides about the input at `sequence`, which failed for the `attempt`th time (from 1).
 pub fn decide(failure: &Failure, sequence: Sequence, attempt: u32, rules: Rules) -> Decision {
     let tries = match failure {
@@ -205,11 +193,7 @@ pub fn decide(failure: &Failure, sequence: Sequence, attempt: u32, rules: Rules)
         }
         Failure::Retry(_) => rules.attempts,
         Failure::Trap(_) | Failure::Timeout(_) | Failure::Limit(_) => rules.attempts.min(ATTEMPTS_OF_A_TRAP),
-        Failure::Reject(_)
-        | Failure::Violation(_)
-        | Failure::Undecodable(_)
-        | Failure::Refused(_)
-        | Failure::Crash(_) => 1,
+        Failure::Reject(_) | Failure::Violation(_) | Failure::Undecodable(_) | Failure::Refused(_) => 1,
     };
     if attempt < tries {
         let after = match failure {
@@ -238,7 +222,6 @@ pub fn cause_of(failure: &Failure, attempt: u32) -> Cause {
         Failure::Violation(violation) => violation.to_string(),
         Failure::Undecodable(undecodable) => undecodable.to_string(),
         Failure::Refused(reason) => format!("the server refuses its effects: {reason}"),
-        Failure::Crash(hosts) => format!("{hosts} hosts in a row ended while they ran it"),
     };
     Cause::new(failure.kind(), message)
 }

@@ -49,8 +49,6 @@ pub struct Host {
     pub(super) stop: CancellationToken,
     pub(super) hosts: Hosts,
     pub(super) modules: BTreeMap<Name, Slot>,
-    /// The lane that is run with care, and what tells that this is over.
-    pub(super) care: Option<(LaneId, CancellationToken)>,
     pub(super) lanes: JoinSet<End>,
     pub(super) lane_of: HashMap<Id, LaneId>,
     /// The live reader of each input stream.
@@ -89,7 +87,6 @@ impl Host {
             stop,
             hosts,
             modules,
-            care: None,
             lanes: JoinSet::new(),
             lane_of: HashMap::new(),
             streams: BTreeMap::new(),
@@ -113,10 +110,6 @@ impl Host {
                 Some(ended) = self.readers.join_next_with_id() => self.reader_ended(ended).await,
                 Some(changed) = next_record(&mut records) => self.record_changed(&changed).await,
                 Some(heard) = self.hosts.next() => self.heard(heard).await,
-                () = cared_for(&self.care) => {
-                    self.care = None;
-                    self.share_all().await;
-                }
                 Some(order) = orders.recv() => self.load_other(order),
                 Some(step) = self.swaps.next() => self.swap(step).await,
                 _ = look.tick() => {
@@ -192,7 +185,6 @@ impl Host {
             Err(panic) => (panic.id(), End::Halted(format!("the host failed: {panic}"))),
         };
         let Some(lane) = self.lane_of.remove(&id) else { return };
-        self.care.take_if(|(of, _)| *of == lane);
         self.app.status.left(&lane);
         let Some(slot) = self.modules.get_mut(&lane.module) else { return };
         slot.lanes.remove(&lane.lane);
@@ -331,14 +323,6 @@ impl Host {
         if let Err(error) = noted {
             warn!(error, "the witness could not be noted");
         }
-    }
-}
-
-/// Waits until a lane needs no care any more; for ever if there is none.
-async fn cared_for(care: &Option<(LaneId, CancellationToken)>) {
-    match care {
-        Some((_, over)) => over.cancelled().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -10,13 +10,12 @@ use super::lanes::Host;
 use super::slot::{Phase, Slot};
 use super::{Connections, Error};
 use crate::commit::checkpoint::Checkpoint;
-use crate::commit::ledger::{self, Lanes};
+use crate::commit::ledger;
 use crate::failpoint;
 use crate::ownership::claims::Plan;
 use crate::ownership::heartbeats::{self, Heard, Heartbeats};
 use crate::ownership::members::Members;
 use crate::ownership::{FORMAT, Heartbeat, HostId, LaneSet, Rhythm, Runs};
-use crate::policy::CARE;
 use crate::source::{self, InputStream};
 use crate::subject::{Name, Subjects};
 
@@ -312,10 +311,6 @@ impl Host {
         }
         let members = &self.hosts.members;
         let lives = |host| members.lives(host);
-        let found = with_care(self.care.is_some(), found, lives);
-        if found.is_empty() {
-            return Ok(());
-        }
         let taken = self.app.ledger.take(record, found, members.me(), lives).await.map_err(failed)?;
         failpoint::reach("takeover", module.as_str());
         let lanes: LaneSet = taken.keys().copied().collect();
@@ -324,13 +319,6 @@ impl Host {
         self.start_lanes(&deployed, stream, taken, history).await;
         Ok(())
     }
-}
-
-/// Leaves out lanes that want care, but for one, if none is at hand: when this host ends too, it is for that lane.
-fn with_care(is_at_hand: bool, mut found: Lanes, lives: impl Fn(HostId) -> bool) -> Lanes {
-    let mut is_free = !is_at_hand;
-    found.retain(|_, stored| stored.value.crashes(&lives) < CARE || std::mem::replace(&mut is_free, false));
-    found
 }
 
 impl Error {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::Error;
@@ -23,7 +22,6 @@ use crate::lane::queue::queue;
 use crate::lane::runner::Runner;
 use crate::lane::task::Task as LaneTask;
 use crate::lane::views::{Fetch, Views};
-use crate::policy::CARE;
 use crate::source::InputStream;
 use crate::source::live::{Live, Port, Wish};
 use crate::status;
@@ -145,20 +143,11 @@ impl Host {
             error!("the committer has ended");
         }
         let (origin, grants) = (module.job.origin.clone(), module.job.grants.clone());
-        let mut lane = Lane::new(at.sequence, module.rules, self.memory.inputs);
-        let takeovers = owned.value.takeovers;
-        let care = (takeovers >= CARE).then(CancellationToken::new);
-        if let Some(over) = &care {
-            warn!(lane = %id, hosts = takeovers, "hosts ended one after the other before this lane got on: it is run with care");
-            lane = lane.with_care(takeovers, stream.last());
-            self.care = Some((id.clone(), over.clone()));
-        }
         let is_new = owned.value.is_first();
         let views = Views::new(origin, grants, self.fetch(), is_new, self.memory.views);
         let task = LaneTask {
             id: id.clone(),
-            lane,
-            care,
+            lane: Lane::new(at.sequence, module.rules, self.memory.inputs),
             dedupe: module.dedupe.map(|window| Dedupe::new(window, module.routing.lanes)),
             scaled: module.record.value.scaled.clone().into(),
             runner: Runner::new(module.job.clone(), number, views),

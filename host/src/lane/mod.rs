@@ -111,19 +111,7 @@ pub struct Lane {
     wake: Option<Instant>,
     fresh: bool,
     condemned: Option<(Sequence, Failure)>,
-    care: Option<Care>,
     stopping: bool,
-}
-
-/// How a lane is run whose owners ended one after the other before it got on: something that it begins with may be why.
-#[derive(Clone, Copy, Debug)]
-struct Care {
-    /// Inputs up to here were there when the last owner ended.
-    until: Sequence,
-    /// Inputs that are still to be run one at a time: as many as an owner may have begun without committing any.
-    left: usize,
-    /// If the first of them is to be given up: how many owners ended.
-    crashes: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -149,22 +137,8 @@ impl Lane {
             wake: None,
             fresh: false,
             condemned: None,
-            care: None,
             stopping: false,
         }
-    }
-
-    /// The same lane, run with care up to `until`, since so many owners in a row ended before it got on. After enough of
-    /// them its first input is given up.
-    pub fn with_care(self, takeovers: u32, until: Sequence) -> Self {
-        let crashes = (takeovers >= policy::CRASHES).then_some(takeovers);
-        Self { care: Some(Care { until, left: SLICE, crashes }), ..self }
-    }
-
-    /// Whether it is run with care still.
-    pub fn needs_care(&self) -> bool {
-        let idle = self.queue.is_empty() && self.running.is_none() && self.ahead.is_empty();
-        self.care.is_some_and(|care| care.left > 0 && !(idle && self.seen >= care.until))
     }
 
     /// Counts the resets: marks what is handed to the committer.
@@ -193,7 +167,6 @@ impl Lane {
             Input::Delivery(delivery) if delivery.sequence() > self.seen => {
                 self.seen = delivery.sequence();
                 self.mark = None;
-                self.suspect(delivery.sequence());
                 self.queue.push(delivery);
             }
             Input::Covered(mark) if mark.sequence > self.seen => {
@@ -201,15 +174,6 @@ impl Lane {
                 self.mark = Some(mark);
             }
             Input::Delivery(_) | Input::Covered(_) => {}
-        }
-    }
-
-    /// Gives the first input up that is handed in, if hosts ended while they ran it.
-    fn suspect(&mut self, first: Sequence) {
-        let Some(care) = &mut self.care else { return };
-        let crashes = care.crashes.take().filter(|_| first <= care.until);
-        if let Some(crashes) = crashes {
-            self.condemned = Some((first, Failure::Crash(crashes)));
         }
     }
 
@@ -227,12 +191,7 @@ impl Lane {
         if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
             return Step::Wait;
         }
-        let careful = self.needs_care();
-        if careful && !self.ahead.is_empty() {
-            return Step::Wait;
-        }
         let most = match permit() {
-            Permit::Run if careful => 1,
             Permit::Run => SLICE,
             Permit::Probe => 1,
             Permit::Wait(until) => return Step::Until(until),
@@ -255,9 +214,6 @@ impl Lane {
         for input in rest.take(ran.done) {
             self.attempt = 0;
             self.ahead.push(input);
-        }
-        if let Some(care) = &mut self.care {
-            care.left = care.left.saturating_sub(1);
         }
         let verdict = match &ran.failed {
             Some(failed) => self.failed(&mut rest, failed, now),

@@ -38,8 +38,6 @@ pub struct Task {
     pub id: LaneId,
     /// The state machine.
     pub lane: Lane,
-    /// Set while it is run with care, and cancelled when that is over.
-    pub care: Option<CancellationToken>,
     /// What of its inputs repeats an earlier one, if the module cares.
     pub dedupe: Option<Dedupe>,
     /// What lanes did that the module had before.
@@ -75,19 +73,8 @@ struct Working {
 impl Task {
     /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and committed, and the lane released.
     pub async fn run(self, shutdown: CancellationToken) -> End {
-        let Self {
-            id,
-            mut lane,
-            mut care,
-            mut dedupe,
-            scaled,
-            runner,
-            breaker,
-            mut inputs,
-            mut orders,
-            mut notices,
-            committer,
-        } = self;
+        let Self { id, mut lane, mut dedupe, scaled, runner, breaker, mut inputs, mut orders, mut notices, committer } =
+            self;
         let (metrics, tracer) = (runner.metrics().clone(), runner.tracer());
         let mut waiting = Share::of(&metrics.waiting);
         let mut replays = Replays::default();
@@ -97,7 +84,6 @@ impl Task {
         loop {
             failpoint::reach("lane", id.module.as_str());
             let mut wake = None;
-            care.take_if(|_| !lane.needs_care()).iter().for_each(CancellationToken::cancel);
             waiting.set(inputs.len() + lane.waiting());
             if working.is_none() && lane.is_stopping() && matches!(ending, Ending::No) {
                 ending = release(&committer, &id, End::Stopped).await;

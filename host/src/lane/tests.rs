@@ -8,7 +8,6 @@ use crate::event::Message;
 use crate::policy::{CauseKind, Failure, OnFailure};
 
 mod bounds;
-mod care;
 mod model;
 
 const ATTEMPTS: u32 = 3;
