@@ -4,7 +4,7 @@ import { h, fill, count, moment } from "./dom.js";
 import { get, part, post, query } from "./host.js";
 import { acting, confirm, empty, facts, field, heading, links, loading, mayNot, pill, say, select, shown, table } from "./parts.js";
 
-const CAUSES = ["reject", "retry", "trap", "limit", "timeout", "decode", "key", "effects", "size"];
+const CAUSES = ["reject", "retry", "trap", "limit", "timeout", "decode", "key", "effects", "size", "crash", "parked"];
 const FILTERS = ["module", "cause", "message", "key"];
 
 const path = ({ module, lane, sequence }) => `/api/dead-letters/${part(module)}/${lane}/${sequence}`;
@@ -13,6 +13,7 @@ const path = ({ module, lane, sequence }) => `/api/dead-letters/${part(module)}/
 function outcome(answer) {
   if (answer.outcome === "replayed") return `replayed: ${count(answer.events)} events, ${count(answer.writes)} view writes`;
   if (answer.outcome === "failed") return `failed again, ${answer.cause.kind}: ${answer.cause.message.split("\n")[0]}`;
+  if (answer.outcome === "parked") return `waits behind input ${answer.behind}, and follows when that is replayed or discarded`;
   if (answer.outcome === "gone") return "gone: it was replayed or discarded before";
   return `not done: ${answer.reason}`;
 }

@@ -43,6 +43,9 @@ pub struct DeadLetter {
     pub log: Vec<String>,
     /// How often it was tried.
     pub attempts: u32,
+    /// Whether later inputs of its key wait behind it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parks: bool,
     /// The digest of the plugin that tried.
     pub plugin: String,
 }
@@ -216,7 +219,7 @@ fn minimal(by: By<'_>, given_up: GivenUp) -> Outgoing {
     outgoing(by, letter)
 }
 
-fn letter(by: By<'_>, GivenUp { input, mut cause, attempts, log }: GivenUp, payload: Payload) -> DeadLetter {
+fn letter(by: By<'_>, GivenUp { input, mut cause, attempts, log, parks }: GivenUp, payload: Payload) -> DeadLetter {
     cause.message = cause.message.chars().take(CAUSE).collect();
     DeadLetter {
         module: by.origin.module.to_string(),
@@ -231,6 +234,7 @@ fn letter(by: By<'_>, GivenUp { input, mut cause, attempts, log }: GivenUp, payl
         cause,
         log,
         attempts,
+        parks,
         plugin: by.plugin.to_owned(),
     }
 }

@@ -133,6 +133,11 @@ impl Delivery {
         self.message.sequence
     }
 
+    /// The module's key, if it is an event that has one.
+    pub fn key(&self) -> Option<&Arc<str>> {
+        self.input.as_ref().ok().map(|(_, key)| key)
+    }
+
     /// What picks its lane: its key, or else its subject.
     pub fn lane_key(&self) -> &str {
         self.input.as_ref().map_or(&self.message.subject, |(_, key)| key)

@@ -89,6 +89,8 @@ pub struct Module {
     pub waiting: Gauge,
     /// View keys that its lanes remember.
     pub cached: Gauge,
+    /// Dead letters that its keys wait behind, and that wait behind them.
+    pub parked: Gauge,
     /// The last try that gave no effects.
     last_fault: Mutex<Option<Fault>>,
 }
@@ -124,6 +126,7 @@ struct Families {
     lag_seconds: Family<Labels, Gauge<f64, AtomicU64>>,
     waiting: Family<Labels, Gauge>,
     cached: Family<Labels, Gauge>,
+    parked: Family<Labels, Gauge>,
 }
 
 impl Metrics {
@@ -200,6 +203,7 @@ impl Families {
             lag_seconds: family(to, "lag_seconds", "How long ago the oldest input before any lane was stored"),
             waiting: family(to, "inputs_waiting", "Inputs that were read and wait in the module's lanes"),
             cached: family(to, "views_cached", "View keys that the module's lanes remember"),
+            parked: family(to, "inputs_parked", "Dead letters that keys wait behind, and those that wait behind them"),
             calls,
         }
     }
@@ -230,6 +234,7 @@ impl Families {
             lag_is_known: AtomicBool::new(false),
             waiting: self.waiting.get_or_create_owned(&of),
             cached: self.cached.get_or_create_owned(&of),
+            parked: self.parked.get_or_create_owned(&of),
             last_fault: Mutex::default(),
         }
     }

@@ -32,6 +32,8 @@ pub enum Failure {
     Undecodable(Undecodable),
     /// The server refuses to store what it leads to, for this reason.
     Refused(String),
+    /// So many hosts ended while they ran it.
+    Crash(u32),
     /// It could not be run at present, for a reason that is not the guest's doing: NATS does not answer, or all instances
     /// are in use.
     Interrupted(String),
@@ -50,6 +52,7 @@ impl Failure {
             Self::Undecodable(Undecodable::Envelope(_)) => CauseKind::Decode,
             Self::Undecodable(Undecodable::Key(_)) => CauseKind::Key,
             Self::Refused(_) => CauseKind::Size,
+            Self::Crash(_) => CauseKind::Crash,
             Self::Interrupted(_) => CauseKind::Interrupted,
         }
     }
@@ -101,6 +104,10 @@ pub enum CauseKind {
     Effects,
     /// The server refused the effects.
     Size,
+    /// Hosts ended while they ran it.
+    Crash,
+    /// Its key waits behind an earlier input's dead letter.
+    Parked,
     /// It could not be run at that time. Only a replay can end so.
     Interrupted,
 }
@@ -118,6 +125,8 @@ impl CauseKind {
             Self::Key => "key",
             Self::Effects => "effects",
             Self::Size => "size",
+            Self::Crash => "crash",
+            Self::Parked => "parked",
             Self::Interrupted => "interrupted",
         }
     }
@@ -151,6 +160,8 @@ pub enum OnFailure {
     DeadLetter,
     /// The module stops before it.
     Halt,
+    /// It is kept as a dead letter, and later inputs of its key wait behind it.
+    ParkKey,
 }
 
 /// What a module wants done about failures.
@@ -193,7 +204,11 @@ pub fn decide(failure: &Failure, sequence: Sequence, attempt: u32, rules: Rules)
         }
         Failure::Retry(_) => rules.attempts,
         Failure::Trap(_) | Failure::Timeout(_) | Failure::Limit(_) => rules.attempts.min(ATTEMPTS_OF_A_TRAP),
-        Failure::Reject(_) | Failure::Violation(_) | Failure::Undecodable(_) | Failure::Refused(_) => 1,
+        Failure::Reject(_)
+        | Failure::Violation(_)
+        | Failure::Undecodable(_)
+        | Failure::Refused(_)
+        | Failure::Crash(_) => 1,
     };
     if attempt < tries {
         let after = match failure {
@@ -204,7 +219,7 @@ pub fn decide(failure: &Failure, sequence: Sequence, attempt: u32, rules: Rules)
     }
     let cause = cause_of(failure, attempt);
     match rules.on_failure {
-        OnFailure::DeadLetter => Decision::DeadLetter(cause),
+        OnFailure::DeadLetter | OnFailure::ParkKey => Decision::DeadLetter(cause),
         OnFailure::Halt => Decision::Halt(cause),
     }
 }
@@ -222,6 +237,7 @@ pub fn cause_of(failure: &Failure, attempt: u32) -> Cause {
         Failure::Violation(violation) => violation.to_string(),
         Failure::Undecodable(undecodable) => undecodable.to_string(),
         Failure::Refused(reason) => format!("the server refuses its effects: {reason}"),
+        Failure::Crash(hosts) => format!("{hosts} hosts in a row ended while they ran it and nothing else of its lane"),
     };
     Cause::new(failure.kind(), message)
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_nats::jetstream::{self, consumer::DeliverPolicy};
-use futures::TryStreamExt;
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -253,13 +252,7 @@ impl Query {
 
     /// The subjects under `filter` that hold something, in order.
     async fn subjects_of(&self, filter: &str) -> Result<Vec<String>, Error> {
-        let failed = |cause: String| Error::List { what: filter.to_owned(), cause };
-        let stream = self.context.get_stream(self.subjects.stream()).await.map_err(|e| failed(e.to_string()))?;
-        let listed = stream.info_with_subjects(filter).await.map_err(|e| failed(e.to_string()))?;
-        let pairs: Vec<(String, usize)> = listed.try_collect().await.map_err(|e| failed(e.to_string()))?;
-        let mut subjects: Vec<String> = pairs.into_iter().map(|(subject, _)| subject).collect();
-        subjects.sort();
-        Ok(subjects)
+        Ok(self.reader.subjects(filter).await.map_err(read::Error::from)?)
     }
 }
 

@@ -249,6 +249,7 @@ fn kind_of(failure: &Failure) -> &'static str {
         Failure::Violation(_) => "violation",
         Failure::Undecodable(_) => "undecodable",
         Failure::Refused(_) => "refused",
+        Failure::Crash(_) => "crash",
         Failure::Interrupted(_) => "interrupted",
     }
 }

@@ -1,7 +1,7 @@
 //! The host ends at once at each step of its work, and the next one goes on: each input has its effects once, in order.
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, Host, SOON, stored};
+use pelton_tests::{App, Host, SOON, logged, stored};
 
 use crate::{oracle, probe};
 
@@ -114,5 +114,41 @@ async fn at_a_replay() -> Result<()> {
     aborted(&app, host).await?;
     asking.kill().await?;
     assert_eq!(stored::dead_letters(&app, "probe").await?.len(), 1, "it stays until its effects are stored");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_that_ends_host_after_host_becomes_a_dead_letter_and_no_other_does() -> Result<()> {
+    let app = App::with_input(&probe::module("lanes = 4")).await?;
+    let mut kills = 0;
+    for number in 0..200 {
+        let key = if number == 100 { "kill".to_owned() } else { format!("k{}", number % 7) };
+        let at = app.publish(&format!("in.{key}"), r#"[{"emit":{}}]"#).await?;
+        kills = if number == 100 { at } else { kills };
+    }
+    let mut ended = 0;
+    loop {
+        let mut host = aborts(&app, "invoke/in.kill=1")?;
+        tokio::select! {
+            done = app.covered("probe", 4, 200) => {
+                done?;
+                logged(&host, &["the lane is run with care"]).await?;
+                assert!(host.terminate().await?.success());
+                break;
+            }
+            status = host.wait(SOON) => assert_eq!(status?.code(), None, "{}", app.log_end()),
+        }
+        ended += 1;
+        assert!(ended < 20, "host after host ends: {}", app.log_end());
+    }
+    // One that ran many inputs, one that ran a few, and those that ran it alone.
+    assert_eq!(ended, 2 + 3, "hosts that ended");
+    let letters = stored::dead_letters(&app, "probe").await?;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters.get(&kills).context("another input's")?["cause"]["kind"], "crash", "{letters:?}");
+    let mut causes = probe::causes(&app).await?;
+    causes.sort_unstable();
+    let others: Vec<u64> = (1..=200).filter(|at| *at != kills).collect();
+    assert_eq!(causes, others, "each other input has its effect once");
     Ok(())
 }

@@ -42,6 +42,7 @@ mod operate;
 mod oracle;
 mod page;
 mod panics;
+mod parked;
 mod permissions;
 mod positions;
 mod probe;

@@ -255,6 +255,7 @@ fn failed(failure: &Failure) -> Answer {
         | Failure::Violation(_)
         | Failure::Undecodable(_)
         | Failure::Refused(_)
+        | Failure::Crash(_)
         | Failure::Interrupted(_) => {
             let cause = cause_of(failure, 1);
             let kind = format!("{:?}", cause.kind).to_lowercase();

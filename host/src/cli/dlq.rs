@@ -213,7 +213,9 @@ async fn discard(selection: Selection, all: bool, common: &Common) -> anyhow::Re
     let (ledger, who) = (reading.ledger(), who());
     let mut discarded = Vec::new();
     for letter in selected(&reading, selection, all).await? {
+        let lane = reading.query.lane_of(&letter).await?;
         if ledger.discard(letter.clone(), &who, OffsetDateTime::now_utc()).await? {
+            control::replay::discarded(&reading.connections.read, &reading.subjects, (&letter, lane)).await;
             discarded.push(letter);
         }
     }
@@ -301,6 +303,9 @@ fn replayed(outcomes: &[Outcome]) -> String {
             Answer::Replayed { events, writes } => format!("replayed: {events} events, {writes} view writes"),
             Answer::Failed { cause } => format!("failed again, {}: {}", kind(cause.kind), cause.message),
             Answer::Gone => "gone: replayed or discarded before".to_owned(),
+            Answer::Parked { behind } => {
+                format!("waits behind input {behind}, and follows when that is replayed or discarded")
+            }
             Answer::Again { reason } => format!("not done: {reason}"),
         };
         let [module, lane, sequence] = place(letter);

@@ -42,6 +42,8 @@ struct Part {
     steps: usize,
     /// How many of those are replays.
     replays: usize,
+    /// Whether its checkpoint tells what the lane is about to run.
+    suspects: bool,
     /// Whether it releases the lane.
     releases: bool,
     /// The revisions that the batch's view writes set, by message.
@@ -228,7 +230,7 @@ impl Committer {
                 .halt(&id, "its checkpoint in the app stream went back: inputs behind it were reported as done");
         }
         if stored.revision == lane.guard {
-            return if guard_rejected { self.reset(&id, stored, None) } else { self.unanswered(batch) };
+            return if guard_rejected { self.reset(&id, stored, None, None) } else { self.unanswered(batch) };
         }
         if stored.value == part.checkpoint {
             // The lane's part did land: its messages stand one after the other, so the checkpoint tells where the last
@@ -238,7 +240,7 @@ impl Committer {
             batch.parts.truncate(1);
             return self.committed(batch, Sequence(stored.revision.0 + behind as u64));
         }
-        self.reset(&id, stored, None)
+        self.reset(&id, stored, None, None)
     }
 
     fn committed(&mut self, batch: Batch, last: Sequence) -> Vec<Action> {
@@ -259,12 +261,12 @@ impl Committer {
             lane.guard = at(part.checkpoint_at);
             lane.checkpoint = part.checkpoint;
             lane.at_most = usize::MAX;
-            let (covered, replays) = (lane.checkpoint.covered, part.replays);
+            let (covered, replays, suspects) = (lane.checkpoint.covered, part.replays, part.suspects);
             let released = part.releases.then(|| Action::Released { lane: part.lane.clone() });
             if part.releases {
                 self.detach(&part.lane);
             }
-            actions.push(Action::Committed { lane: part.lane, covered, replays });
+            actions.push(Action::Committed { lane: part.lane, covered, replays, suspects });
             actions.extend(released);
         }
         actions
@@ -313,19 +315,19 @@ impl Committer {
             Some(Covers::Input(input)) if lane.condemned != Some(input.sequence()) => {
                 let condemned = (input.sequence(), reason.to_owned());
                 let stored = Stored { value: lane.checkpoint.clone(), revision: lane.guard };
-                self.reset(&id, stored, Some(condemned))
+                self.reset(&id, stored, Some(condemned), None)
             }
             // The dead letter stays, and whoever asked for the replay is told.
             Some(Covers::Again) => {
                 let stored = Stored { value: lane.checkpoint.clone(), revision: lane.guard };
-                self.reset(&id, stored, None)
+                self.reset(&id, stored, None, Some(reason.to_owned()))
             }
             // It is not said that nobody owns it, which the next owner finds out in time.
             None if lane.releasing => {
                 self.detach(&id);
                 vec![Action::Released { lane: id }]
             }
-            Some(Covers::Input(_) | Covers::Read(_)) | None => {
+            Some(Covers::Input(_) | Covers::Read(_) | Covers::Suspects(_)) | None => {
                 self.halt(&id, &format!("the server refuses its checkpoint: {reason}"))
             }
         }
@@ -348,7 +350,13 @@ impl Committer {
         self.apart.extend([second, first].into_iter().filter(|group| !group.is_empty()));
     }
 
-    fn reset(&mut self, id: &LaneId, stored: Stored<Checkpoint>, condemned: Option<(Sequence, String)>) -> Vec<Action> {
+    fn reset(
+        &mut self,
+        id: &LaneId,
+        stored: Stored<Checkpoint>,
+        condemned: Option<(Sequence, String)>,
+        refused: Option<String>,
+    ) -> Vec<Action> {
         let Some(lane) = self.lanes.get_mut(id) else { return Vec::new() };
         lane.incarnation += 1;
         lane.steps.clear();
@@ -357,7 +365,7 @@ impl Committer {
         lane.checkpoint = stored.value;
         lane.guard = stored.revision;
         let (incarnation, covered) = (lane.incarnation, lane.checkpoint.covered);
-        vec![Action::Reset { lane: id.clone(), incarnation, covered, condemned }]
+        vec![Action::Reset { lane: id.clone(), incarnation, covered, condemned, refused }]
     }
 
     fn halt(&mut self, id: &LaneId, reason: &str) -> Vec<Action> {

@@ -7,16 +7,18 @@ use futures::{StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
 use crate::commit::LaneId;
-use crate::commit::audit::{self, Act, Letter};
+use crate::commit::audit::{self, Act};
 use crate::commit::batch::{Outcome, Publisher};
 use crate::commit::checkpoint::{Checkpoint, NEVER_WRITTEN, Stored};
 use crate::commit::committer::{checkpoint_message, replacing};
 use crate::commit::read::{self, Reader, is_deletion};
 use crate::commit::record::{Record, Scaled, State};
-use crate::dlq;
+use crate::dlq::{self, DeadLetter};
 use crate::effects::Outgoing;
 use crate::event::Sequence;
+use crate::lane::parked::Letter;
 use crate::ownership::{Edition, HostId};
+use crate::policy::CauseKind;
 use crate::subject::{Generation, Name, Subjects};
 
 /// Why the ledger could not be written.
@@ -241,8 +243,21 @@ impl Ledger {
         Ok(record)
     }
 
+    /// The dead letters of `module` that keys wait behind, and those that wait behind them.
+    pub async fn parked(&self, module: &Name) -> Result<Vec<Letter>, Error> {
+        let subjects =
+            self.reader.subjects(&self.subjects.dead_letters(Some(module))).await.map_err(read::Error::from)?;
+        let read = async |subject: String| self.reader.last_json::<DeadLetter>(&subject).await;
+        let found: Vec<_> = futures::stream::iter(subjects).map(read).buffered(AT_A_TIME).try_collect().await?;
+        let parking = found.into_iter().flatten().map(|stored| stored.value).filter(|letter| letter.parks);
+        let letters = parking.filter_map(|DeadLetter { key, lane, sequence, cause, .. }| {
+            Some(Letter { key: key?.into(), lane, sequence, waits: cause.kind == CauseKind::Parked })
+        });
+        Ok(letters.collect())
+    }
+
     /// Throws a dead letter away, as `who` says. False if there is none.
-    pub async fn discard(&self, letter: Letter, who: &str, now: OffsetDateTime) -> Result<bool, Error> {
+    pub async fn discard(&self, letter: audit::Letter, who: &str, now: OffsetDateTime) -> Result<bool, Error> {
         let subject = self.subjects.dead_letter(&letter.module, letter.lane, letter.sequence.0);
         let last = self.reader.last(&subject).await.map_err(read::Error::from)?;
         let Some(last) = last.filter(|last| !is_deletion(&last.headers)) else { return Ok(false) };

@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::commit::checkpoint::Suspect;
 use crate::effects::{CheckedWrite, Outgoing};
 use crate::event::{Delivery, Mark, Sequence};
 use crate::policy::CauseKind;
@@ -85,8 +86,9 @@ impl Tally {
     fn add(&mut self, step: &Done) {
         match step.covers {
             Covers::Input(_) => self.inputs += 1,
-            Covers::Again => self.replays += 1,
-            Covers::Read(_) => {}
+            // One that failed again is no replay.
+            Covers::Again => self.replays += u64::from(step.given_up.is_none()),
+            Covers::Read(_) | Covers::Suspects(_) => {}
         }
         self.events += step.events.len() as u64;
         self.writes += step.writes.len() as u64;
@@ -103,6 +105,8 @@ pub enum Covers {
     Read(Mark),
     /// Nothing new: the step replays an input that became a dead letter, guarded by the checkpoint as it is.
     Again,
+    /// Nothing new: the lane is about to run inputs that may end the host.
+    Suspects(Suspect),
 }
 
 /// A view write on its way.

@@ -6,6 +6,7 @@ use async_nats::jetstream::stream::{
 };
 use async_nats::{HeaderMap, jetstream::stream::Info};
 use bytes::Bytes;
+use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 
 use crate::commit::checkpoint::Stored;
@@ -84,6 +85,15 @@ impl Reader {
             cause: cause.to_string(),
         })?;
         Ok(Some(Stored { value, revision: Sequence(message.sequence) }))
+    }
+
+    /// The subjects under `filter` that hold something, in order, as the leader knows them.
+    pub async fn subjects(&self, filter: &str) -> Result<Vec<String>, Unreadable> {
+        let listed = self.stream.info_with_subjects(filter).await.map_err(|e| self.unreadable(filter, &e))?;
+        let pairs: Vec<(String, usize)> = listed.try_collect().await.map_err(|e| self.unreadable(filter, &e))?;
+        let mut subjects: Vec<String> = pairs.into_iter().map(|(subject, _)| subject).collect();
+        subjects.sort();
+        Ok(subjects)
     }
 
     /// The message at `sequence`, from the leader.

@@ -59,6 +59,8 @@ pub enum Notice {
         covered: Sequence,
         /// How many replays were among them, in the order in which they were handed in.
         replays: usize,
+        /// Whether it is stored that the lane is about to run inputs that may end the host.
+        suspects: bool,
     },
     /// Drop all that was computed ahead, and begin behind `covered`.
     Reset {
@@ -68,6 +70,8 @@ pub enum Notice {
         covered: Sequence,
         /// The input that is to become a minimal dead letter, and why.
         condemned: Option<(Sequence, String)>,
+        /// Why the server refuses what the first replay on its way led to, if that is what it refused.
+        refused: Option<String>,
     },
     /// Everything is committed, and nobody owns the lane any more.
     Released,
@@ -195,13 +199,13 @@ impl Task {
 
     fn tell(&self, action: Action) {
         let (lane, notice) = match action {
-            Action::Committed { lane, covered, replays } => {
+            Action::Committed { lane, covered, replays, suspects } => {
                 self.status.covered(&lane, covered);
-                (lane, Notice::Committed { covered, replays })
+                (lane, Notice::Committed { covered, replays, suspects })
             }
-            Action::Reset { lane, incarnation, covered, condemned } => {
+            Action::Reset { lane, incarnation, covered, condemned, refused } => {
                 warn!(module = %lane.module, lane = lane.lane, "lane begins again behind its checkpoint");
-                (lane, Notice::Reset { incarnation, covered, condemned })
+                (lane, Notice::Reset { incarnation, covered, condemned, refused })
             }
             Action::Released { lane } => (lane, Notice::Released),
             Action::Lost { lane, epoch } => (lane, Notice::Lost(epoch)),

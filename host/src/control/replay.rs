@@ -8,27 +8,31 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, warn};
 
 use super::Error;
 use crate::commit::LaneId;
 use crate::commit::audit::{self, Act, Letter};
 use crate::commit::read::{Reader, is_deletion};
 use crate::dlq::{self, DeadLetter};
-use crate::event::Sequence;
-use crate::lane::replay::{Answer, Order};
+use crate::event::{Delivery, Sequence};
+use crate::lane::replay::{Answer, Order, Replay};
+use crate::policy::backoff;
 use crate::source::{Decoded, InputStream, Routing};
 use crate::subject::Subjects;
 
 /// How long a replay may take, with what its lane has in hand before it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A request to replay one dead letter, to the lane that its key has now.
+/// What a lane is asked about one dead letter of its keys.
 #[derive(Debug, Serialize, Deserialize)]
-struct Replay {
+struct Wish {
     /// The lane that it was written in.
     lane: u16,
     sequence: Sequence,
-    who: String,
+    /// Who wants it replayed; none if the lane is only to see that it is gone.
+    #[serde(default)]
+    who: Option<String>,
 }
 
 /// Asks the host that runs `lane` to replay a dead letter of whose key it is, as `who` says.
@@ -38,10 +42,24 @@ pub async fn replay(
     (letter, lane): (&Letter, u16),
     who: &str,
 ) -> Result<Answer, Error> {
-    let wish = Replay { lane: letter.lane, sequence: letter.sequence, who: who.to_owned() };
+    let wish = Wish { lane: letter.lane, sequence: letter.sequence, who: Some(who.to_owned()) };
     let subject = subjects.replay(&letter.module, lane);
     let lane = LaneId { module: letter.module.clone(), lane };
     super::ask(client, subject, &wish, || lane.to_string(), PATIENCE + Duration::from_secs(5)).await
+}
+
+/// Tells the host that runs `lane`, if there is one, that a dead letter of whose key it is was thrown away: what waits behind
+/// it follows.
+pub async fn discarded(client: &Client, subjects: &Subjects, (letter, lane): (&Letter, u16)) {
+    let wish = Wish { lane: letter.lane, sequence: letter.sequence, who: None };
+    let payload = serde_json::to_vec(&wish).unwrap_or_default();
+    let told = async {
+        client.publish(subjects.replay(&letter.module, lane), payload.into()).await.map_err(|e| e.to_string())?;
+        client.flush().await.map_err(|e| e.to_string())
+    };
+    if let Err(error) = told.await {
+        warn!(error, "the host that runs the lane is not told that a dead letter was thrown away");
+    }
 }
 
 /// A lane that serves.
@@ -52,42 +70,73 @@ pub struct Lane {
     pub routing: Arc<Routing>,
     /// Their stream.
     pub stream: InputStream,
-    /// Where to hand it what is to be replayed.
+    /// What of its dead letters it wants to replay by itself.
+    pub wanted: mpsc::UnboundedReceiver<(u16, Sequence)>,
+    /// Where to tell it what is to be done.
     pub orders: mpsc::Sender<Order>,
 }
+
+/// Who replays what waited behind another dead letter.
+const ITSELF: &str = "the lane, since its key does not wait any more";
 
 /// Serves the requests for one lane, until the lane has ended.
 pub async fn serve(
     client: &Client,
     subjects: &Subjects,
     reader: &Reader,
-    lane: Lane,
+    mut lane: Lane,
 ) -> Result<impl Future<Output = ()> + Send + 'static, async_nats::SubscribeError> {
     let mut requests = client.subscribe(subjects.replay(&lane.id.module, lane.id.lane)).await?;
     let (client, subjects, reader) = (client.clone(), subjects.clone(), reader.clone());
     Ok(async move {
         loop {
-            let request = tokio::select! {
-                request = requests.next() => request,
+            tokio::select! {
+                request = requests.next() => match request {
+                    Some(request) => asked(&client, &subjects, &reader, &lane, request).await,
+                    None => return,
+                },
+                Some((written, sequence)) = lane.wanted.recv() => {
+                    go_on(&subjects, &reader, &lane, (written, sequence)).await;
+                }
                 () = lane.orders.closed() => return,
-            };
-            let Some(request) = request else { return };
-            let answer = order(&subjects, &reader, &lane, &request.payload).await;
-            let Some(reply) = request.reply else { continue };
-            let client = client.clone();
-            tokio::spawn(async move {
-                let answer = match answer {
-                    Ok(waiting) => waited(waiting).await,
-                    Err(answer) => answer,
-                };
-                super::answer(&client, reply, &answer).await;
-            });
+            }
         }
     })
 }
 
+/// Has the lane do what somebody asks for, and answers when it is done.
+async fn asked(client: &Client, subjects: &Subjects, reader: &Reader, lane: &Lane, request: async_nats::Message) {
+    let wish: Wish = match serde_json::from_slice(&request.payload) {
+        Ok(wish) => wish,
+        Err(error) => return debug!(%error, "a request about a dead letter cannot be read"),
+    };
+    let (written, sequence) = (wish.lane, wish.sequence);
+    let found = found(subjects, reader, lane, (written, sequence)).await;
+    if matches!(found, Err(Unfound::Gone)) {
+        // The lane may not know: somebody threw it away.
+        lane.orders.send(Order::Gone(sequence)).await.ok();
+    }
+    let (Some(who), Some(reply)) = (wish.who, request.reply) else { return };
+    let (answer, waiting) = oneshot::channel();
+    let refused = match found {
+        Ok(found) => {
+            let replay = found.replay(subjects, lane, &who, Some(answer));
+            let sent = lane.orders.send(Order::Replay(replay)).await;
+            sent.err().map(|_| again("the lane has ended"))
+        }
+        Err(unfound) => Some(unfound.into()),
+    };
+    let client = client.clone();
+    tokio::spawn(async move {
+        let answer = match refused {
+            Some(answer) => answer,
+            None => waited(waiting).await,
+        };
+        super::answer(&client, reply, &answer).await;
+    });
+}
+
 async fn waited(waiting: oneshot::Receiver<Answer>) -> Answer {
-    let again = |reason: &str| Answer::Again { reason: reason.to_owned() };
     match tokio::time::timeout(PATIENCE, waiting).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => again("the lane has ended"),
@@ -95,38 +144,89 @@ async fn waited(waiting: oneshot::Receiver<Answer>) -> Answer {
     }
 }
 
-/// Has the lane replay what is asked for; or says at once why not.
-async fn order(
+fn again(reason: &str) -> Answer {
+    Answer::Again { reason: reason.to_owned() }
+}
+
+/// Has the lane replay a dead letter that it wants to, however long it takes to read it.
+async fn go_on(subjects: &Subjects, reader: &Reader, lane: &Lane, (written, sequence): (u16, Sequence)) {
+    let mut tries = 1;
+    let order = loop {
+        match found(subjects, reader, lane, (written, sequence)).await {
+            Ok(found) => break Order::Replay(found.replay(subjects, lane, ITSELF, None)),
+            Err(Unfound::Gone) => break Order::Gone(sequence),
+            Err(Unfound::Lost(reason)) => {
+                warn!(lane = %lane.id, %sequence, reason, "a dead letter cannot be replayed: its key waits until it is discarded");
+                break Order::Stuck(sequence);
+            }
+            Err(Unfound::Later(reason)) if !lane.orders.is_closed() => {
+                warn!(lane = %lane.id, %sequence, reason, "a dead letter is replayed later");
+                tokio::time::sleep(backoff(sequence, tries)).await;
+                tries += 1;
+            }
+            Err(Unfound::Later(_)) => return,
+        }
+    };
+    // A lane that has ended needs it no more.
+    lane.orders.send(order).await.ok();
+}
+
+/// A dead letter with its input, as its lane is to run it again.
+struct Found {
+    letter: Letter,
+    subject: String,
+    revision: Sequence,
+    input: Delivery,
+}
+
+/// Why a dead letter cannot be replayed.
+enum Unfound {
+    /// It is not there.
+    Gone,
+    /// Not now: it cannot be read, or is another lane's.
+    Later(String),
+    /// Not at all.
+    Lost(String),
+}
+
+impl From<Unfound> for Answer {
+    fn from(unfound: Unfound) -> Self {
+        match unfound {
+            Unfound::Gone => Self::Gone,
+            Unfound::Later(reason) | Unfound::Lost(reason) => Self::Again { reason },
+        }
+    }
+}
+
+impl Found {
+    fn replay(self, subjects: &Subjects, lane: &Lane, who: &str, answer: Option<oneshot::Sender<Answer>>) -> Replay {
+        let Self { letter, subject, revision, input } = self;
+        let audit = audit::message(subjects, who, Act::Replay(letter), OffsetDateTime::now_utc());
+        debug!(lane = %lane.id, sequence = %input.sequence(), who, "a dead letter is replayed");
+        Replay { input: Arc::new(input), removal: dlq::removal(subject, revision), audit, answer }
+    }
+}
+
+/// Reads a dead letter that was written in the lane `written`.
+async fn found(
     subjects: &Subjects,
     reader: &Reader,
     lane: &Lane,
-    payload: &[u8],
-) -> Result<oneshot::Receiver<Answer>, Answer> {
-    let again = |reason: String| Answer::Again { reason };
-    let Replay { lane: written, sequence, who } =
-        serde_json::from_slice(payload).map_err(|error| again(error.to_string()))?;
+    (written, sequence): (u16, Sequence),
+) -> Result<Found, Unfound> {
+    let later = |error: &dyn std::fmt::Display| Unfound::Later(error.to_string());
+    let lost = |error: &dyn std::fmt::Display| Unfound::Lost(error.to_string());
     let subject = subjects.dead_letter(&lane.id.module, written, sequence.0);
-    let last = reader.last(&subject).await.map_err(|error| again(error.to_string()))?;
-    let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Answer::Gone)?;
-    let letter: DeadLetter = serde_json::from_slice(&last.payload).map_err(|error| again(error.to_string()))?;
-    let original = if letter.is_cut() {
-        lane.stream.message(sequence).await.map_err(|error| again(error.to_string()))?
-    } else {
-        None
-    };
-    let message = letter.input(original).map_err(|error| again(error.to_string()))?;
+    let last = reader.last(&subject).await.map_err(|e| later(&e))?;
+    let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Unfound::Gone)?;
+    let letter: DeadLetter = serde_json::from_slice(&last.payload).map_err(|e| lost(&e))?;
+    let original = if letter.is_cut() { lane.stream.message(sequence).await.map_err(|e| later(&e))? } else { None };
+    let message = letter.input(original).map_err(|e| lost(&e))?;
     let decoded = Decoded::new(lane.stream.name(), Arc::new(message)).route(&lane.routing);
-    let (owner, input) = decoded.ok_or_else(|| again("the module does not take its subject any more".to_owned()))?;
+    let (owner, input) = decoded.ok_or_else(|| lost(&"the module does not take its subject any more"))?;
     if owner != lane.id.lane {
-        return Err(again(format!("its key is lane {owner}'s by now")));
+        return Err(Unfound::Later(format!("its key is lane {owner}'s by now")));
     }
-    let act = Act::Replay(Letter { module: lane.id.module.clone(), lane: written, sequence });
-    let removal = vec![
-        dlq::removal(subject, Sequence(last.sequence)),
-        audit::message(subjects, &who, act, OffsetDateTime::now_utc()),
-    ];
-    let (answer, waiting) = oneshot::channel();
-    let order = Order { input: Arc::new(input), removal, answer };
-    lane.orders.send(order).await.map_err(|_| again("the lane has ended".to_owned()))?;
-    Ok(waiting)
+    let letter = Letter { module: lane.id.module.clone(), lane: written, sequence };
+    Ok(Found { letter, subject, revision: Sequence(last.sequence), input })
 }

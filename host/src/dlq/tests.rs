@@ -40,7 +40,7 @@ fn cause(message: &str) -> Cause {
 }
 
 fn given_up(input: &Delivery, cause: Cause) -> GivenUp {
-    GivenUp { input: Arc::new(input.clone()), cause, attempts: 5, log: vec!["last words".to_owned()] }
+    GivenUp { input: Arc::new(input.clone()), cause, attempts: 5, log: vec!["last words".to_owned()], parks: false }
 }
 
 fn kept(input: &Delivery, cause: Cause, bounds: &Bounds) -> (Outgoing, DeadLetter) {
@@ -65,6 +65,7 @@ fn letter(payload: Payload) -> DeadLetter {
         cause: cause("no such country"),
         log: vec!["last words".to_owned()],
         attempts: 5,
+        parks: false,
         plugin: "sha256:abc".to_owned(),
     }
 }

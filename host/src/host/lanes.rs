@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,8 @@ pub struct Host {
     pub(super) bounds: Bounds,
     pub(super) advance: Duration,
     pub(super) memory: Memory,
+    /// The turns of lanes that run inputs which may end the host.
+    pub(super) alone: Arc<Semaphore>,
     pub(super) requests: mpsc::Sender<Request>,
     /// Ends all reading.
     pub(super) stop: CancellationToken,
@@ -83,6 +85,7 @@ impl Host {
             bounds,
             advance: config.stream.advance,
             memory: Memory::of(lanes as usize),
+            alone: Arc::new(Semaphore::new(1)),
             requests,
             stop,
             hosts,

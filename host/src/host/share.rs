@@ -16,6 +16,7 @@ use crate::ownership::claims::Plan;
 use crate::ownership::heartbeats::{self, Heard, Heartbeats};
 use crate::ownership::members::Members;
 use crate::ownership::{FORMAT, Heartbeat, HostId, LaneSet, Rhythm, Runs};
+use crate::policy::OnFailure;
 use crate::source::{self, InputStream};
 use crate::subject::{Name, Subjects};
 
@@ -313,10 +314,15 @@ impl Host {
         let lives = |host| members.lives(host);
         let taken = self.app.ledger.take(record, found, members.me(), lives).await.map_err(failed)?;
         failpoint::reach("takeover", module.as_str());
+        // Nobody else writes one of these lanes any more.
+        let parked = match deployed.rules.on_failure {
+            OnFailure::ParkKey => self.app.ledger.parked(module).await.map_err(failed)?,
+            OnFailure::DeadLetter | OnFailure::Halt => Vec::new(),
+        };
         let lanes: LaneSet = taken.keys().copied().collect();
         info!(%module, %lanes, "lanes are taken over");
         self.app.status.measured(module).takeovers.inc_by(taken.len() as u64);
-        self.start_lanes(&deployed, stream, taken, history).await;
+        self.start_lanes(&deployed, stream, taken, history, parked).await;
         Ok(())
     }
 }

@@ -17,11 +17,15 @@ use crate::commit::task::Request;
 use crate::control;
 use crate::event::Mark;
 use crate::lane::Lane;
+use crate::lane::alone::Alone;
+use crate::lane::care::{self, Care};
 use crate::lane::dedupe::Dedupe;
+use crate::lane::parked::{Letter, Parked};
 use crate::lane::queue::queue;
 use crate::lane::runner::Runner;
 use crate::lane::task::Task as LaneTask;
 use crate::lane::views::{Fetch, Views};
+use crate::route::lane_of;
 use crate::source::InputStream;
 use crate::source::live::{Live, Port, Wish};
 use crate::status;
@@ -104,17 +108,21 @@ impl Host {
         Ok(())
     }
 
-    /// Starts lanes that this host has taken, and has them fed: from `history` on, if repeats in it are to be recognised.
+    /// Starts lanes that this host has taken, and has them fed: from `history` on, if repeats in it are to be recognised. The
+    /// keys of the letters in `parked` wait.
     pub(super) async fn start_lanes(
         &mut self,
         deployed: &Deployed,
         stream: InputStream,
         taken: ledger::Lanes,
         history: Option<Mark>,
+        mut parked: Vec<Letter>,
     ) {
         let mut ports = Vec::new();
         for (number, owned) in &taken {
-            let port = self.start_lane(deployed, &stream, *number, owned).await;
+            let of_lane = |letter: &mut Letter| lane_of(&letter.key, deployed.routing.lanes) == *number;
+            let parked = Parked::new(*number, parked.extract_if(.., of_lane));
+            let port = self.start_lane(deployed, &stream, (*number, owned), parked).await;
             let at = history.filter(|history| history.sequence < port.at.sequence).unwrap_or(port.at);
             ports.push(Port { at, ..port });
         }
@@ -125,13 +133,14 @@ impl Host {
         &mut self,
         module: &Deployed,
         stream: &InputStream,
-        number: u16,
-        owned: &Stored<Checkpoint>,
+        (number, owned): (u16, &Stored<Checkpoint>),
+        parked: Parked,
     ) -> Port {
         let id = LaneId { module: module.routing.module.clone(), lane: number };
         let (notices, noticed) = mpsc::unbounded_channel();
         let (inputs, received) = queue(self.memory.inputs);
         let (orders, ordered) = mpsc::channel(ORDERS);
+        let (wanted, letters) = mpsc::unbounded_channel();
         let at = owned.value.mark();
         let attach = Request::Attach {
             lane: id.clone(),
@@ -143,17 +152,25 @@ impl Host {
             error!("the committer has ended");
         }
         let (origin, grants) = (module.job.origin.clone(), module.job.grants.clone());
+        let mut lane = Lane::new(at.sequence, module.rules, self.memory.inputs).with_parked(parked);
+        if let Some(suspect) = owned.value.suspect {
+            let (hosts, gives_up) = (owned.value.takeovers, suspect.inputs == 1 && suspect.ends >= care::ENDS);
+            warn!(lane = %id, hosts, gives_up, "its owner ended without a word: the lane is run with care, since what it ran may be why");
+            lane = lane.with_care(Care::new(suspect, stream.last()));
+        }
         let is_new = owned.value.is_first();
         let views = Views::new(origin, grants, self.fetch(), is_new, self.memory.views);
         let task = LaneTask {
             id: id.clone(),
-            lane: Lane::new(at.sequence, module.rules, self.memory.inputs),
+            lane,
+            alone: Alone::new(self.alone.clone()),
             dedupe: module.dedupe.map(|window| Dedupe::new(window, module.routing.lanes)),
             scaled: module.record.value.scaled.clone().into(),
             runner: Runner::new(module.job.clone(), number, views),
             breaker: module.breaker.clone(),
             inputs: received,
             orders: ordered,
+            wanted,
             notices: noticed,
             committer: self.requests.clone(),
         };
@@ -172,7 +189,7 @@ impl Host {
             client,
             subjects,
             reader,
-            control::replay::Lane { id: id.clone(), routing, stream, orders },
+            control::replay::Lane { id: id.clone(), routing, stream, wanted: letters, orders },
         )
         .await
         {

@@ -62,6 +62,11 @@ impl Inputs {
         taken
     }
 
+    /// How many of the first ones `condition` holds for, up to `most`.
+    pub fn count_while(&self, most: usize, condition: impl Fn(&Delivery) -> bool) -> usize {
+        self.inputs.iter().take(most).take_while(|input| condition(input)).count()
+    }
+
     /// Puts all of `other` behind these, and leaves it empty.
     pub fn append(&mut self, other: &mut Self) {
         self.bytes += std::mem::take(&mut other.bytes);

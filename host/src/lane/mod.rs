@@ -4,8 +4,11 @@
 //! [`task`] is the shell around it, [`runner`] runs slices of inputs, [`views`] is what they read. [`replay`] is for
 //! inputs that run again, [`dedupe`] for those that must not.
 
+pub mod alone;
+pub mod care;
 pub mod dedupe;
 mod inputs;
+pub mod parked;
 pub mod queue;
 pub mod replay;
 pub mod runner;
@@ -16,10 +19,13 @@ pub mod views;
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::care::{Care, Next};
 use self::inputs::Inputs;
+use self::parked::Parked;
+use crate::commit::checkpoint::Suspect;
 use crate::event::{Delivery, Mark, Sequence};
 use crate::policy::breaker::Permit;
-use crate::policy::{self, Cause, Decision, Failed, Failure, Rules};
+use crate::policy::{self, Cause, CauseKind, Decision, Failed, Failure, OnFailure, Rules};
 
 /// What a lane's reader hands it.
 #[derive(Clone, Debug)]
@@ -37,6 +43,10 @@ pub enum Step {
     Run(Slice),
     /// Hand a step without effects to the committer: all up to here is done.
     Cover(Mark),
+    /// Hand the dead letter of an input to the committer that did not run, since its key waits behind another.
+    Park(GivenUp),
+    /// Hand a step without effects to the committer: these inputs are about to run, and may end the host.
+    Tell(Suspect),
     /// Nothing before this time, unless something is handed in.
     Until(Instant),
     /// Nothing, until something is handed in.
@@ -74,6 +84,8 @@ pub struct GivenUp {
     pub attempts: u32,
     /// What the guest logged last, oldest first.
     pub log: Vec<String>,
+    /// Whether later inputs of its key wait behind it.
+    pub parks: bool,
 }
 
 /// What to do with what a slice gave.
@@ -111,6 +123,10 @@ pub struct Lane {
     wake: Option<Instant>,
     fresh: bool,
     condemned: Option<(Sequence, Failure)>,
+    care: Option<Care>,
+    /// Whether no other lane of the host runs inputs that may end it.
+    is_alone: bool,
+    parked: Parked,
     stopping: bool,
 }
 
@@ -137,8 +153,43 @@ impl Lane {
             wake: None,
             fresh: false,
             condemned: None,
+            care: None,
+            is_alone: false,
+            parked: Parked::default(),
             stopping: false,
         }
+    }
+
+    /// The same lane, run with care.
+    pub fn with_care(self, care: Care) -> Self {
+        Self { care: Some(care), ..self }
+    }
+
+    /// The same lane, some of whose keys are parked.
+    pub fn with_parked(self, parked: Parked) -> Self {
+        Self { parked, ..self }
+    }
+
+    /// What it follows.
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// Its parked keys.
+    pub fn parked(&mut self) -> &mut Parked {
+        &mut self.parked
+    }
+
+    /// Whether it is to run while no other lane of the host runs inputs that may end it; tell with
+    /// [`be_alone`](Self::be_alone) that it is so.
+    pub fn wants_to_be_alone(&self) -> bool {
+        let has_work = !self.queue.is_empty() || self.running.is_some() || !self.ahead.is_empty();
+        has_work && !self.stopping && self.care.is_some_and(|care| care.is_single())
+    }
+
+    /// Whether no other lane of the host runs inputs that may end it.
+    pub fn be_alone(&mut self, is_alone: bool) {
+        self.is_alone = is_alone;
     }
 
     /// Counts the resets: marks what is handed to the committer.
@@ -167,6 +218,10 @@ impl Lane {
             Input::Delivery(delivery) if delivery.sequence() > self.seen => {
                 self.seen = delivery.sequence();
                 self.mark = None;
+                let ends = self.care.as_mut().and_then(|care| care.gives_up(delivery.sequence()));
+                if let Some(ends) = ends {
+                    self.condemned = Some((delivery.sequence(), Failure::Crash(ends)));
+                }
                 self.queue.push(delivery);
             }
             Input::Covered(mark) if mark.sequence > self.seen => {
@@ -185,21 +240,45 @@ impl Lane {
         if let Some(wake) = self.wake.filter(|wake| *wake > now) {
             return Step::Until(wake);
         }
-        if self.queue.is_empty() {
-            return self.mark.take().map_or(Step::Wait, Step::Cover);
-        }
+        let Some(next) = self.queue.first() else { return self.mark.take().map_or(Step::Wait, Step::Cover) };
         if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
             return Step::Wait;
         }
+        if let Some(behind) = next.key().and_then(|key| self.parked.behind(key)) {
+            return self.park(behind);
+        }
+        self.care.take_if(|care| care.is_over(next.sequence()));
+        let most = match self.care.as_mut() {
+            None => SLICE,
+            Some(care) if !self.ahead.is_empty() || (care.is_single() && !self.is_alone) => return Step::Wait,
+            Some(care) => match care.next() {
+                Next::Run(inputs) => inputs,
+                Next::Tell(suspect) => return Step::Tell(suspect),
+                Next::Wait => return Step::Wait,
+            },
+        };
         let most = match permit() {
-            Permit::Run => SLICE,
+            Permit::Run => most,
             Permit::Probe => 1,
             Permit::Wait(until) => return Step::Until(until),
         };
         self.wake = None;
-        let inputs = self.queue.take(most);
+        let parked = &self.parked;
+        let is_parked = |input: &Delivery| input.key().is_some_and(|key| parked.behind(key).is_some());
+        let inputs = self.queue.take(self.queue.count_while(most, |input| !is_parked(input)));
         self.running = Some(Running { inputs: inputs.clone(), void: false });
         Step::Run(Slice { inputs, fresh: std::mem::take(&mut self.fresh), condemned: self.condemned.clone() })
+    }
+
+    /// The next input waits behind the dead letter of the one at `behind`.
+    fn park(&mut self, behind: Sequence) -> Step {
+        let Some(input) = self.queue.take(1).pop() else { return Step::Wait };
+        if let Some(key) = input.key() {
+            self.parked.park(key.clone(), input.sequence(), true);
+        }
+        self.ahead.push(input.clone());
+        let cause = Cause::new(CauseKind::Parked, format!("its key waits behind the dead letter of input {behind}"));
+        Step::Park(GivenUp { input, cause, attempts: 0, log: Vec::new(), parks: true })
     }
 
     /// The slice that runs `input` again, between slices of the lane's own.
@@ -211,6 +290,7 @@ impl Lane {
     pub fn ran(&mut self, ran: &Ran, now: Instant) -> Verdict {
         let Some(Running { inputs, void: false }) = self.running.take() else { return Verdict::Drop };
         let mut rest = Inputs::from_iter(inputs);
+        let before = rest.len();
         for input in rest.take(ran.done) {
             self.attempt = 0;
             self.ahead.push(input);
@@ -219,6 +299,9 @@ impl Lane {
             Some(failed) => self.failed(&mut rest, failed, now),
             None => Verdict::Keep(None),
         };
+        if let Some(care) = &mut self.care {
+            care.ran(before - rest.len());
+        }
         rest.append(&mut self.queue);
         self.queue = rest;
         verdict
@@ -239,15 +322,26 @@ impl Lane {
                 self.attempt = 0;
                 rest.take(1);
                 self.ahead.push(input.clone());
-                Verdict::Keep(Some(GivenUp { input, cause, attempts, log: log.clone() }))
+                let key = input.key().filter(|_| self.rules.on_failure == OnFailure::ParkKey);
+                let parks = key.is_some();
+                key.into_iter().for_each(|key| self.parked.park(key.clone(), input.sequence(), false));
+                Verdict::Keep(Some(GivenUp { input, cause, attempts, log: log.clone(), parks }))
             }
             Decision::Halt(cause) => Verdict::Halt(input.sequence(), cause),
+        }
+    }
+
+    /// It is stored that the lane is about to run inputs that may end the host.
+    pub fn told(&mut self) {
+        if let Some(care) = &mut self.care {
+            care.told();
         }
     }
 
     /// Everything up to `covered` is committed.
     pub fn committed(&mut self, covered: Sequence) {
         self.ahead.skip_while(|input| input.sequence() <= covered);
+        self.parked.committed(covered);
         if self.condemned.as_ref().is_some_and(|(sequence, _)| *sequence <= covered) {
             self.condemned = None;
         }
@@ -260,6 +354,8 @@ impl Lane {
         self.condemned = condemned.map(|(sequence, reason)| (sequence, Failure::Refused(reason)));
         self.attempt = 0;
         self.wake = None;
+        self.care.iter_mut().for_each(Care::reset);
+        self.parked.reset(covered);
         if let Some(running) = &mut self.running {
             running.void = true;
             running.inputs.drain(..).for_each(|input| self.ahead.push(input));

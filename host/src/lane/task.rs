@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::alone::Alone;
 use super::dedupe::Dedupe;
 use super::queue;
 use super::replay::{Order, Replays};
@@ -16,6 +17,7 @@ use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::record::Scaled;
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
+use crate::event::Sequence;
 use crate::failpoint;
 use crate::metrics::{Fate, Fault, Share};
 use crate::policy::breaker::Breaker;
@@ -38,6 +40,8 @@ pub struct Task {
     pub id: LaneId,
     /// The state machine.
     pub lane: Lane,
+    /// Its turn to run inputs that may end the host.
+    pub alone: Alone,
     /// What of its inputs repeats an earlier one, if the module cares.
     pub dedupe: Option<Dedupe>,
     /// What lanes did that the module had before.
@@ -48,8 +52,10 @@ pub struct Task {
     pub breaker: Arc<Mutex<Breaker>>,
     /// What readers hand it.
     pub inputs: queue::Receiver,
-    /// What operators ask of it.
+    /// What it is told about its dead letters.
     pub orders: mpsc::Receiver<Order>,
+    /// Where to ask for dead letters that it is to replay by itself: the lane that wrote it, and its input's position.
+    pub wanted: mpsc::UnboundedSender<(u16, Sequence)>,
     /// What the committer tells it.
     pub notices: mpsc::UnboundedReceiver<Notice>,
     /// The committer.
@@ -73,21 +79,41 @@ struct Working {
 impl Task {
     /// Runs the lane until it is stopped, lost or halted. What is in hand is finished and committed, and the lane released.
     pub async fn run(self, shutdown: CancellationToken) -> End {
-        let Self { id, mut lane, mut dedupe, scaled, runner, breaker, mut inputs, mut orders, mut notices, committer } =
-            self;
+        let Self {
+            id,
+            mut lane,
+            mut alone,
+            mut dedupe,
+            scaled,
+            runner,
+            breaker,
+            mut inputs,
+            mut orders,
+            wanted,
+            mut notices,
+            committer,
+        } = self;
         let (metrics, tracer) = (runner.metrics().clone(), runner.tracer());
         let mut waiting = Share::of(&metrics.waiting);
+        let mut parked = Share::of(&metrics.parked);
         let mut replays = Replays::default();
         let mut idle = Some(runner);
         let mut working: Option<Working> = None;
         let mut ending = Ending::No;
         loop {
             failpoint::reach("lane", id.module.as_str());
-            let mut wake = None;
+            let mut wake = lane.parked().wakes();
+            while let Some(letter) = lane.parked().next(Instant::now()) {
+                // It is served for as long as the lane runs.
+                wanted.send(letter).ok();
+            }
+            parked.set(lane.parked().len());
             waiting.set(inputs.len() + lane.waiting());
             if working.is_none() && lane.is_stopping() && matches!(ending, Ending::No) {
                 ending = release(&committer, &id, End::Stopped).await;
             }
+            alone.want(lane.wants_to_be_alone());
+            lane.be_alone(alone.is_held());
             if let Some(runner) = idle.take_if(|_| matches!(ending, Ending::No)) {
                 let now = Instant::now();
                 let replay = replays.next(lane.has_inputs());
@@ -106,13 +132,24 @@ impl Task {
                         submit(&committer, &id, &lane, vec![Done::nothing(Covers::Read(mark))]).await;
                         continue;
                     }
+                    Step::Park(given_up) => {
+                        let step = runner.dead_letter(given_up);
+                        idle = Some(runner);
+                        submit(&committer, &id, &lane, vec![step]).await;
+                        continue;
+                    }
+                    Step::Tell(suspect) => {
+                        idle = Some(runner);
+                        submit(&committer, &id, &lane, vec![Done::nothing(Covers::Suspects(suspect))]).await;
+                        continue;
+                    }
                     Step::Until(_) | Step::Wait if replays.are_waiting() => {
                         idle = Some(runner);
                         continue;
                     }
                     Step::Until(time) => {
                         idle = Some(runner);
-                        wake = Some(time);
+                        wake = Some(wake.map_or(time, |wake| wake.min(time)));
                     }
                     Step::Wait => idle = Some(runner),
                 }
@@ -120,13 +157,19 @@ impl Task {
             tokio::select! {
                 biased;
                 notice = notices.recv() => match notice {
-                    Some(Notice::Committed { covered, replays: done }) => {
+                    Some(Notice::Committed { covered, replays: done, suspects }) => {
                         lane.committed(covered);
+                        if suspects {
+                            lane.told();
+                        }
                         tracer.iter().for_each(|tracer| tracer.committed(covered));
-                        replays.committed(done);
+                        replays.committed(done, lane.parked());
                     }
-                    Some(Notice::Reset { incarnation, covered, condemned }) => {
+                    Some(Notice::Reset { incarnation, covered, condemned, refused }) => {
                         lane.reset(incarnation, covered, condemned);
+                        if let Some(reason) = refused {
+                            replays.refused(&reason, lane.parked());
+                        }
                         replays.give_up("the lane began again behind its checkpoint");
                     }
                     Some(Notice::Lost(epoch)) => {
@@ -144,7 +187,10 @@ impl Task {
                         if is_replay {
                             tracer.iter().for_each(|tracer| tracer.replayed());
                             failpoint::reach("replay", id.module.as_str());
-                            steps = replays.ran(steps.pop(), ran.failed.as_ref()).into_iter().collect();
+                            let (rules, now) = (lane.rules(), Instant::now());
+                            let step = (steps.pop(), ran.failed.as_ref());
+                            let letter = |given_up| runner.dead_letter(given_up);
+                            steps = replays.ran(step, lane.parked(), (rules, now), letter).into_iter().collect();
                         } else {
                             (steps, halted) = keep(&id, &mut lane, &runner, &breaker, steps, &ran);
                         }
@@ -170,7 +216,12 @@ impl Task {
                         lane.stop();
                     }
                 }
-                Some(order) = orders.recv(), if !lane.is_stopping() => replays.push(order),
+                () = alone.comes() => {}
+                Some(order) = orders.recv(), if !lane.is_stopping() => match order {
+                    Order::Replay(replay) => replays.push(replay, lane.parked()),
+                    Order::Gone(sequence) => lane.parked().gone(sequence),
+                    Order::Stuck(sequence) => lane.parked().stuck(sequence),
+                },
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
                 () = shutdown.cancelled(), if !lane.is_stopping() => lane.stop(),
             }

@@ -114,6 +114,10 @@ impl Trial {
 fn tells_of_plugin(failure: &Failure) -> bool {
     match failure {
         Failure::Reject(_) | Failure::Trap(_) | Failure::Timeout(_) | Failure::Limit(_) | Failure::Violation(_) => true,
-        Failure::Retry(_) | Failure::Undecodable(_) | Failure::Refused(_) | Failure::Interrupted(_) => false,
+        Failure::Retry(_)
+        | Failure::Undecodable(_)
+        | Failure::Refused(_)
+        | Failure::Crash(_)
+        | Failure::Interrupted(_) => false,
     }
 }

@@ -14,6 +14,8 @@ pub enum Action {
         covered: Sequence,
         /// How many replays were among them.
         replays: usize,
+        /// Whether the checkpoint tells that the lane is about to run inputs that may end the host.
+        suspects: bool,
     },
     /// Read the lane's checkpoint from the stream's leader, and hand it to [`checked`](super::Committer::checked).
     Check(LaneId),
@@ -29,6 +31,8 @@ pub enum Action {
         covered: Sequence,
         /// The input that the server refuses to take the effects of, and why: it becomes a minimal dead letter.
         condemned: Option<(Sequence, String)>,
+        /// Why the server refuses what the first replay on its way led to, if that is what it refused.
+        refused: Option<String>,
     },
     /// Tell the lane that nobody owns it any more.
     Released {

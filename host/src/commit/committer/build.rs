@@ -81,8 +81,9 @@ impl Lane {
         let checkpoint_at = batch.messages.len() - 1;
         let again = self.steps.iter().take(steps).filter(|step| matches!(step.covers, Covers::Again));
         let replays = again.count();
+        let suspects = checkpoint.suspect.is_some_and(|suspect| suspect.runs);
         let lane = id.clone();
-        batch.parts.push(Part { lane, checkpoint, checkpoint_at, steps, replays, releases, revisions });
+        batch.parts.push(Part { lane, checkpoint, checkpoint_at, steps, replays, suspects, releases, revisions });
         used
     }
 
@@ -91,14 +92,18 @@ impl Lane {
         let covers = || self.steps.iter().take(steps).rev().map(|step| &step.covers);
         let position = covers().find_map(|covers| match covers {
             Covers::Input(input) => Some(input.sequence()),
-            Covers::Read(_) | Covers::Again => None,
+            Covers::Read(_) | Covers::Again | Covers::Suspects(_) => None,
         });
         let mark = covers().find_map(|covers| match covers {
             Covers::Input(input) => Some(input.mark()),
             Covers::Read(mark) => Some(*mark),
-            Covers::Again => None,
+            Covers::Again | Covers::Suspects(_) => None,
         });
-        mark.map_or_else(|| self.checkpoint.clone(), |mark| self.checkpoint.advanced(position, mark))
+        let checkpoint = mark.map_or_else(|| self.checkpoint.clone(), |mark| self.checkpoint.advanced(position, mark));
+        match covers().find(|covers| !matches!(covers, Covers::Again)) {
+            Some(Covers::Suspects(suspect)) => checkpoint.suspecting(*suspect),
+            _ => checkpoint,
+        }
     }
 }
 

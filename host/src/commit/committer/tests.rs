@@ -100,11 +100,11 @@ fn sent(committer: &Committer, lane: u16) -> Checkpoint {
 }
 
 fn committed(lane: u16, covered: u64) -> Action {
-    Action::Committed { lane: id(lane), covered: Sequence(covered), replays: 0 }
+    Action::Committed { lane: id(lane), covered: Sequence(covered), replays: 0, suspects: false }
 }
 
 fn reset(lane: u16, incarnation: u32, covered: u64) -> Action {
-    Action::Reset { lane: id(lane), incarnation, covered: Sequence(covered), condemned: None }
+    Action::Reset { lane: id(lane), incarnation, covered: Sequence(covered), condemned: None, refused: None }
 }
 
 fn ambiguous() -> Outcome {

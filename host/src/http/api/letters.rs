@@ -88,7 +88,9 @@ pub async fn replay(_: Acting, State(served): State<Served>, Path(place): Place)
 /// Throws it away.
 pub async fn discard(_: Acting, State(served): State<Served>, Path(place): Place) -> Result<Response, Problem> {
     let letter = letter(&place.0, &place.1, &place.2)?;
+    let lane = served.query.lane_of(&letter).await?;
     if served.ledger().discard(letter.clone(), &who(), OffsetDateTime::now_utc()).await? {
+        control::replay::discarded(&served.connections.read, served.query.subjects(), (&letter, lane)).await;
         return Ok(as_json(&json!({ "discarded": letter })));
     }
     let Letter { module, lane, sequence } = letter;

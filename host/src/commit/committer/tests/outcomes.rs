@@ -161,8 +161,9 @@ fn a_batch_that_never_gets_an_answer_shrinks_to_one_input_which_is_condemned() {
         assert!(sent_as.len() < 10, "{sent_as:?}");
     };
     assert_eq!((sent_as, all), (vec![6, 5, 3, 2], UNANSWERED_IN_ALL));
-    let [Action::Reset { lane, incarnation: 1, covered: Sequence(0), condemned: Some((Sequence(1), _)) }] =
-        actions.as_slice()
+    let [
+        Action::Reset { lane, incarnation: 1, covered: Sequence(0), condemned: Some((Sequence(1), _)), refused: None },
+    ] = actions.as_slice()
     else {
         panic!("{actions:?}")
     };
@@ -205,7 +206,7 @@ fn a_refused_batch_shrinks_to_the_one_input_which_is_condemned() {
     let tried = batches.iter().filter(|batch| has(batch, "events.e.14")).count();
     assert!(tried <= 8, "{batches:?}");
     let condemned = Some((Sequence(14), "bad header".to_owned()));
-    let expected = Action::Reset { lane: id(1), incarnation: 1, covered: Sequence(13), condemned };
+    let expected = Action::Reset { lane: id(1), incarnation: 1, covered: Sequence(13), condemned, refused: None };
     assert!(actions.contains(&expected), "{actions:?}");
     for (lane, covered) in [(0, 5), (1, 13), (2, 25)] {
         assert!(actions.contains(&committed(lane, covered)), "{lane}: {actions:?}");

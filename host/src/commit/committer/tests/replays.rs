@@ -1,6 +1,7 @@
 //! Replays of dead letters as steps of their lanes.
 
 use super::*;
+use crate::commit::checkpoint::Suspect;
 
 /// A replay, which removes the dead letter of the input at `sequence`.
 fn replay(sequence: u64) -> Done {
@@ -13,12 +14,12 @@ fn a_replay_is_guarded_by_dead_letter_and_checkpoint_and_moves_no_position() {
     let mut committer = committer(1, ROOMY);
     committer.submit(&id(0), 0, vec![replay(1)]);
     assert_eq!(next(&mut committer), ["events.e.1", "dlq.m.0.1@91", "ckpt.m.1.0@10 0"]);
-    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1 };
+    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1, suspects: false };
     assert_eq!(committer.resolve(Outcome::Committed(Sequence(20))), [done]);
     committer.submit(&id(0), 0, vec![step(2), replay(1), replay(3)]);
     let expected = ["events.e.2", "events.e.1", "dlq.m.0.1@91", "events.e.3", "dlq.m.0.3@93", "ckpt.m.1.0@20 2"];
     assert_eq!(next(&mut committer), expected);
-    let done = Action::Committed { lane: id(0), covered: Sequence(2), replays: 2 };
+    let done = Action::Committed { lane: id(0), covered: Sequence(2), replays: 2, suspects: false };
     assert_eq!(committer.resolve(Outcome::Committed(Sequence(30))), [done]);
 }
 
@@ -33,7 +34,7 @@ fn a_replay_whose_answer_was_lost_is_told_by_the_checkpoints_own_position() {
     assert!(matches!(committer.checked(Some(stored)).as_slice(), [Action::Resend(_)]), "not there");
     committer.resend();
     committer.resolve(ambiguous());
-    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1 };
+    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1, suspects: false };
     assert_eq!(committer.checked(Some(Stored { value, revision: Sequence(13) })), [done]);
 }
 
@@ -42,5 +43,33 @@ fn a_replay_that_the_server_refuses_begins_the_lane_anew_and_condemns_nothing() 
     let mut committer = committer(1, ROOMY);
     committer.submit(&id(0), 0, vec![replay(1)]);
     next(&mut committer);
-    assert_eq!(committer.resolve(refused()), [reset(0, 1, 0)]);
+    let refused_replay = Action::Reset {
+        lane: id(0),
+        incarnation: 1,
+        covered: Sequence(0),
+        condemned: None,
+        refused: Some("bad header".to_owned()),
+    };
+    assert_eq!(committer.resolve(refused()), [refused_replay]);
+}
+
+/// A lane that is about to run an input that may end the host.
+fn suspects() -> (Done, Suspect) {
+    let suspect = Suspect { inputs: 1, ends: 2, runs: true };
+    (Done::nothing(Covers::Suspects(suspect)), suspect)
+}
+
+#[test]
+fn what_a_lane_is_about_to_run_stands_in_its_checkpoint_until_that_is_done() {
+    let mut committer = committer(1, ROOMY);
+    let (tells, suspect) = suspects();
+    committer.submit(&id(0), 0, vec![tells, replay(1)]);
+    next(&mut committer);
+    assert_eq!(sent(&committer, 0).suspect, Some(suspect));
+    let told = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1, suspects: true };
+    assert_eq!(committer.resolve(Outcome::Committed(Sequence(20))), [told]);
+    committer.submit(&id(0), 0, vec![step(2)]);
+    next(&mut committer);
+    assert_eq!(sent(&committer, 0).suspect, None);
+    assert_eq!(committer.resolve(Outcome::Committed(Sequence(30))), [committed(0, 2)]);
 }

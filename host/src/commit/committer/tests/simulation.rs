@@ -283,7 +283,7 @@ impl World {
                     self.act(actions);
                 }
                 Action::Resend(_) => {}
-                Action::Reset { lane, incarnation, covered, condemned } => {
+                Action::Reset { lane, incarnation, covered, condemned, .. } => {
                     self.member(lane.lane).spine.reset(incarnation, covered, condemned);
                 }
                 Action::Released { lane } => {

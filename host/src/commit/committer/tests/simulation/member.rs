@@ -49,7 +49,7 @@ impl Member {
                 Vec::new()
             }
             Step::Cover(mark) => vec![Done::nothing(Covers::Read(mark))],
-            Step::Until(_) | Step::Wait => Vec::new(),
+            Step::Park(_) | Step::Tell(_) | Step::Until(_) | Step::Wait => Vec::new(),
         }
     }
 
