@@ -103,6 +103,8 @@ pub enum CauseKind {
     Size,
     /// It could not be run at that time. Only a replay can end so.
     Interrupted,
+    /// Messages were removed from the input stream before the module had them.
+    Gap,
 }
 
 impl CauseKind {
@@ -119,6 +121,7 @@ impl CauseKind {
             Self::Effects => "effects",
             Self::Size => "size",
             Self::Interrupted => "interrupted",
+            Self::Gap => "gap",
         }
     }
 }
@@ -151,6 +154,17 @@ pub enum OnFailure {
     DeadLetter,
     /// The module stops before it.
     Halt,
+}
+
+/// What becomes of a module whose input stream lost messages before the module had them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnGap {
+    /// It stops before the gap.
+    #[default]
+    Halt,
+    /// It goes on behind the gap, which is kept as a dead letter.
+    Skip,
 }
 
 /// What a module wants done about failures.

@@ -30,6 +30,9 @@ pub struct Checkpoint {
     /// The host that owns the lane; none since it was released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<HostId>,
+    /// Whether the lane has seen nothing yet: what was removed before its reader began is nothing that it lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts: bool,
 }
 
 impl Checkpoint {
@@ -45,6 +48,7 @@ impl Checkpoint {
             created: created.to_owned(),
             takeovers: 0,
             owner: None,
+            starts: true,
         }
     }
 
@@ -70,6 +74,7 @@ impl Checkpoint {
             covered: mark.sequence,
             hash: mark.fingerprint,
             takeovers: 0,
+            starts: false,
             ..self.clone()
         }
     }

@@ -13,9 +13,10 @@ use super::Error;
 use crate::commit::LaneId;
 use crate::commit::audit::{self, Act, Letter};
 use crate::commit::read::{Reader, is_deletion};
-use crate::dlq::{self, DeadLetter};
+use crate::dlq::{self, DeadLetter, Lost};
 use crate::event::Sequence;
 use crate::lane::replay::{Answer, Order};
+use crate::policy::{Cause, CauseKind};
 use crate::source::{Decoded, InputStream, Routing};
 use crate::subject::Subjects;
 
@@ -109,6 +110,9 @@ async fn order(
     let last = reader.last(&subject).await.map_err(|error| again(error.to_string()))?;
     let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Answer::Gone)?;
     let letter: DeadLetter = serde_json::from_slice(&last.payload).map_err(|error| again(error.to_string()))?;
+    if let Err(lost @ Lost::Removed { .. }) = letter.input(None) {
+        return Err(Answer::Failed { cause: Cause::new(CauseKind::Gap, lost.to_string()) });
+    }
     let original = if letter.is_cut() {
         lane.stream.message(sequence).await.map_err(|error| again(error.to_string()))?
     } else {

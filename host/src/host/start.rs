@@ -18,6 +18,7 @@ use crate::control;
 use crate::event::Mark;
 use crate::lane::Lane;
 use crate::lane::dedupe::Dedupe;
+use crate::lane::gaps::Gaps;
 use crate::lane::queue::queue;
 use crate::lane::runner::Runner;
 use crate::lane::task::Task as LaneTask;
@@ -147,7 +148,8 @@ impl Host {
         let views = Views::new(origin, grants, self.fetch(), is_new, self.memory.views);
         let task = LaneTask {
             id: id.clone(),
-            lane: Lane::new(at.sequence, module.rules, self.memory.inputs),
+            lane: Lane::new(at.sequence, module.rules, self.memory.inputs)
+                .with_gaps(Gaps::new(module.on_gap, owned.value.starts)),
             dedupe: module.dedupe.map(|window| Dedupe::new(window, module.routing.lanes)),
             scaled: module.record.value.scaled.clone().into(),
             runner: Runner::new(module.job.clone(), number, views),

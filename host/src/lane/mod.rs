@@ -2,9 +2,10 @@
 //! No I/O, no clock: time is passed in.
 //!
 //! [`task`] is the shell around it, [`runner`] runs slices of inputs, [`views`] is what they read. [`replay`] is for
-//! inputs that run again, [`dedupe`] for those that must not.
+//! inputs that run again, [`dedupe`] for those that must not, [`gaps`] for those that are gone.
 
 pub mod dedupe;
+pub mod gaps;
 mod inputs;
 pub mod queue;
 pub mod replay;
@@ -16,8 +17,9 @@ pub mod views;
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::gaps::{Gaps, Met};
 use self::inputs::Inputs;
-use crate::event::{Delivery, Mark, Sequence};
+use crate::event::{Delivery, Gap, Mark, Sequence};
 use crate::policy::breaker::Permit;
 use crate::policy::{self, Cause, Decision, Failed, Failure, Rules};
 
@@ -28,6 +30,8 @@ pub enum Input {
     Delivery(Arc<Delivery>),
     /// The reader has come this far, and nothing since the last input was for the lane.
     Covered(Mark),
+    /// These were removed before the reader had them, and may have been the lane's.
+    Gap(Gap),
 }
 
 /// What to do next.
@@ -37,6 +41,10 @@ pub enum Step {
     Run(Slice),
     /// Hand a step without effects to the committer: all up to here is done.
     Cover(Mark),
+    /// Hand a step to the committer that keeps this gap as a dead letter: the lane goes on behind it.
+    Skip(Gap),
+    /// Stop the module before this gap.
+    Halt(Gap),
     /// Nothing before this time, unless something is handed in.
     Until(Instant),
     /// Nothing, until something is handed in.
@@ -111,6 +119,7 @@ pub struct Lane {
     wake: Option<Instant>,
     fresh: bool,
     condemned: Option<(Sequence, Failure)>,
+    gaps: Gaps,
     stopping: bool,
 }
 
@@ -137,8 +146,14 @@ impl Lane {
             wake: None,
             fresh: false,
             condemned: None,
+            gaps: Gaps::default(),
             stopping: false,
         }
+    }
+
+    /// The same lane, which does so about gaps.
+    pub fn with_gaps(self, gaps: Gaps) -> Self {
+        Self { gaps, ..self }
     }
 
     /// Counts the resets: marks what is handed to the committer.
@@ -148,7 +163,7 @@ impl Lane {
 
     /// Whether the lane has room for more inputs.
     pub fn is_hungry(&self) -> bool {
-        self.queue.len() < SLICE && self.queue.bytes() < self.most_bytes && !self.stopping
+        self.queue.len() < SLICE && self.queue.bytes() < self.most_bytes && !self.stopping && !self.gaps.is_open()
     }
 
     /// Whether it has inputs to run.
@@ -167,14 +182,38 @@ impl Lane {
             Input::Delivery(delivery) if delivery.sequence() > self.seen => {
                 self.seen = delivery.sequence();
                 self.mark = None;
+                self.gaps.begun();
                 self.queue.push(delivery);
             }
             Input::Covered(mark) if mark.sequence > self.seen => {
                 self.seen = mark.sequence;
                 self.mark = Some(mark);
+                self.gaps.begun();
             }
+            Input::Gap(gap) => match self.gaps.meet(gap, self.seen) {
+                Met::Passed => {}
+                Met::Start(gap) => {
+                    self.seen = gap.last;
+                    self.mark = Some(gap.mark());
+                }
+                Met::Lacks(gap) => {
+                    self.seen = gap.last;
+                    self.mark = None;
+                }
+            },
             Input::Delivery(_) | Input::Covered(_) => {}
         }
+    }
+
+    /// What a lane that ends covers besides its inputs, when its reader has handed it all up to `read`: nothing, as long
+    /// as it has inputs or stands before a gap.
+    pub fn at_end(&mut self, read: Option<Mark>) -> Option<Mark> {
+        if !self.queue.is_empty() || self.running.is_some() || self.gaps.is_open() {
+            return None;
+        }
+        let begins = self.gaps.starts();
+        let is_further = |mark: &Mark| mark.sequence > self.seen || (begins && mark.sequence == self.seen);
+        read.filter(is_further).or(self.mark.take())
     }
 
     /// What to do next. `permit` is asked only if there is something to run.
@@ -186,7 +225,7 @@ impl Lane {
             return Step::Until(wake);
         }
         if self.queue.is_empty() {
-            return self.mark.take().map_or(Step::Wait, Step::Cover);
+            return self.gaps.next().unwrap_or_else(|| self.mark.take().map_or(Step::Wait, Step::Cover));
         }
         if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
             return Step::Wait;
@@ -248,6 +287,7 @@ impl Lane {
     /// Everything up to `covered` is committed.
     pub fn committed(&mut self, covered: Sequence) {
         self.ahead.skip_while(|input| input.sequence() <= covered);
+        self.gaps.committed(covered);
         if self.condemned.as_ref().is_some_and(|(sequence, _)| *sequence <= covered) {
             self.condemned = None;
         }
@@ -268,7 +308,8 @@ impl Lane {
         self.queue = std::mem::take(&mut self.ahead);
         self.queue.skip_while(|input| input.sequence() <= covered);
         self.mark = None;
-        self.seen = self.queue.last().map_or(covered, |last| last.sequence());
+        let before_gap = self.gaps.reset(covered);
+        self.seen = before_gap.or(self.queue.last().map(|last| last.sequence())).unwrap_or(covered);
     }
 
     /// Starts nothing more.

@@ -16,6 +16,7 @@ use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::record::Scaled;
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
+use crate::event::Gap;
 use crate::failpoint;
 use crate::metrics::{Fate, Fault, Share};
 use crate::policy::breaker::Breaker;
@@ -86,6 +87,9 @@ impl Task {
             let mut wake = None;
             waiting.set(inputs.len() + lane.waiting());
             if working.is_none() && lane.is_stopping() && matches!(ending, Ending::No) {
+                if let Some(mark) = lane.at_end(inputs.seen()) {
+                    submit(&committer, &id, &lane, vec![Done::nothing(Covers::Read(mark))]).await;
+                }
                 ending = release(&committer, &id, End::Stopped).await;
             }
             if let Some(runner) = idle.take_if(|_| matches!(ending, Ending::No)) {
@@ -105,6 +109,19 @@ impl Task {
                         idle = Some(runner);
                         submit(&committer, &id, &lane, vec![Done::nothing(Covers::Read(mark))]).await;
                         continue;
+                    }
+                    Step::Skip(gap) => {
+                        let step = skip(&id, &runner, gap);
+                        idle = Some(runner);
+                        submit(&committer, &id, &lane, vec![step]).await;
+                        continue;
+                    }
+                    Step::Halt(gap) => {
+                        let cause = runner.lacks(gap);
+                        metrics.faulted(Fault::now(id.lane, Some(gap.last), &cause, Fate::Halt));
+                        idle = Some(runner);
+                        lane.stop();
+                        ending = release(&committer, &id, End::Halted(cause.message)).await;
                     }
                     Step::Until(_) | Step::Wait if replays.are_waiting() => {
                         idle = Some(runner);
@@ -269,6 +286,14 @@ fn keep(
             (steps, Some(format!("input {sequence}: {}", short(&cause.message))))
         }
     }
+}
+
+/// The step over a gap.
+fn skip(id: &LaneId, runner: &Runner, gap: Gap) -> Done {
+    let cause = runner.lacks(gap);
+    runner.metrics().faulted(Fault::now(id.lane, Some(gap.last), &cause, Fate::DeadLetter));
+    warn!(module = %id.module, lane = id.lane, %gap, "a gap in the input stream becomes a dead letter");
+    runner.skips(gap)
 }
 
 /// The beginning of a cause, which may be the guest's own words.

@@ -8,6 +8,7 @@ use crate::event::Message;
 use crate::policy::{CauseKind, Failure, OnFailure};
 
 mod bounds;
+mod gaps;
 mod model;
 
 const ATTEMPTS: u32 = 3;

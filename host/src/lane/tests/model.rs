@@ -116,6 +116,7 @@ impl Model {
                 assert!(mark.sequence.0 > self.ran.max(self.covered) && mark.sequence.0 <= self.read);
                 self.covered = mark.sequence.0;
             }
+            Step::Skip(_) | Step::Halt(_) => panic!("nothing is lost"),
             Step::Until(wake) => assert!(wake > self.rig.now && self.running.is_none()),
             Step::Wait => assert!(self.running.is_some() || self.next().is_empty()),
         }

@@ -49,7 +49,8 @@ impl Member {
                 Vec::new()
             }
             Step::Cover(mark) => vec![Done::nothing(Covers::Read(mark))],
-            Step::Until(_) | Step::Wait => Vec::new(),
+            // Its stream loses nothing.
+            Step::Skip(_) | Step::Halt(_) | Step::Until(_) | Step::Wait => Vec::new(),
         }
     }
 
