@@ -4,7 +4,9 @@ import { h, fill, count, moment } from "./dom.js";
 import { get, part, post, query } from "./host.js";
 import { acting, confirm, empty, facts, field, heading, links, loading, mayNot, pill, say, select, shown, table } from "./parts.js";
 
-const CAUSES = ["reject", "retry", "trap", "limit", "timeout", "decode", "key", "effects", "size", "crash", "parked"];
+const CAUSES = [
+  "reject", "retry", "trap", "limit", "timeout", "decode", "key", "effects", "size", "crash", "parked", "gap",
+];
 const FILTERS = ["module", "cause", "message", "key"];
 
 const path = ({ module, lane, sequence }) => `/api/dead-letters/${part(module)}/${lane}/${sequence}`;
@@ -115,29 +117,36 @@ export async function letter({ main, state, signal, go }, module, lane, sequence
     if (answer.outcome === "replayed" || answer.outcome === "gone") fill(buttons);
   }, "main");
   const discard = acting("Discard", state.app.acts, async () => {
-    const yes = await confirm("Discard this dead letter?", `Input ${found.stream}:${found.sequence} will never be processed by ${module}. This cannot be undone.`, "Discard");
+    const yes = await confirm("Discard this dead letter?", found.removed ? "It says which messages are gone. This cannot be undone." : `Input ${found.stream}:${found.sequence} will never be processed by ${module}. This cannot be undone.`, "Discard");
     if (!yes) return;
     await post(`${path(place)}/discard`);
     say("The dead letter is discarded");
     go("#/dead-letters");
   }, "danger");
   const buttons = h("div", { class: "buttons" }, replay, discard);
-  const { cause } = found;
+  const { cause, removed } = found;
+  // A gap holds no input: there is nothing to run again.
+  if (removed) fill(buttons, discard);
   fill(main, h("p", { class: "crumb" }, h("a", { href: "#/dead-letters" }, "Dead letters")),
     heading(`${found.stream}:${found.sequence}`, buttons), mayNot(state.app), result,
     h("div", { class: "cause" }, pill(cause.kind), h("p", {}, cause.message)),
     facts([
       ["Module", [links.module(module), `, lane ${lane}`]],
-      ["Input", links.event(found.stream, found.sequence)],
-      ["Subject", h("span", { class: "mono wrap" }, found.subject)],
-      ["Key", h("span", { class: "mono wrap" }, found.key ?? "–")],
-      ["Stored", moment(found.time)],
-      ["Tries", count(found.attempts)],
+      ...(removed ? [
+        ["Removed", `${found.stream}:${removed.first} to ${removed.last}`],
+        ["Found", moment(found.time)],
+      ] : [
+        ["Input", links.event(found.stream, found.sequence)],
+        ["Subject", h("span", { class: "mono wrap" }, found.subject)],
+        ["Key", h("span", { class: "mono wrap" }, found.key ?? "–")],
+        ["Stored", moment(found.time)],
+        ["Tries", count(found.attempts)],
+      ]),
       ["Plugin", h("span", { class: "mono wrap" }, found.plugin)],
     ]),
     cause.backtrace?.length ? [h("h2", {}, "Backtrace"), h("pre", { tabindex: "0" }, cause.backtrace.join("\n"))] : null,
     found.log?.length ? [h("h2", {}, "What the plugin logged last"), h("pre", { tabindex: "0" }, found.log.join("\n"))] : null,
-    h("h2", {}, "Payload"), shown(payload(found)),
+    removed ? null : [h("h2", {}, "Payload"), shown(payload(found))],
     found.headers.length ? [h("h2", {}, "Headers"), table("Headers", [["Name", "first mono"], ["Value", "mono wrap whole"]], found.headers)] : null);
 }
 

@@ -196,7 +196,7 @@ impl Teller<'_> {
             while let Some(given) = read.recv().await {
                 let (message, pending) = match given.map_err(query::Error::from)? {
                     reader::Item::Pending(0) => return Ok(true),
-                    reader::Item::Pending(_) => continue,
+                    reader::Item::Pending(_) | reader::Item::Moved(_) => continue,
                     reader::Item::Message(read) => (read.message, read.pending),
                 };
                 effects.scanned += 1;

@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::effects::{Bounds, GUARD, Origin, Outgoing};
-use crate::event::{Message, Sequence, rfc3339};
+use crate::event::{Gap, Message, Sequence, rfc3339};
 use crate::lane::GivenUp;
 use crate::policy::{Cause, CauseKind};
+use crate::source::gap::were_inputs;
 use crate::subject::Name;
 
 /// A dead letter, as JSON in the app stream.
@@ -22,11 +23,14 @@ pub struct DeadLetter {
     pub lane: u16,
     /// The input stream.
     pub stream: String,
-    /// Where the input stands there.
+    /// Where the input stands there; the last position of a gap.
     pub sequence: Sequence,
-    /// The input's subject.
+    /// The positions of a gap: what was removed there before the module had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Gap>,
+    /// The input's subject; nothing for a gap.
     pub subject: String,
-    /// When the input was stored.
+    /// When the input was stored, or a gap was found.
     pub time: String,
     /// The module's key of it, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,12 +91,21 @@ pub enum Lost {
     Differs { stream: String, sequence: Sequence },
     #[error("the dead letter is damaged: {0}")]
     Damaged(String),
+    #[error(
+        "there is nothing to replay: {gap} of stream {stream} were removed before the module had them. `pelton dlq \
+         discard {module} --lane {lane} --sequence {}` removes the dead letter", gap.last
+    )]
+    Removed { module: String, lane: u16, stream: String, gap: Gap },
 }
 
 impl DeadLetter {
     /// The input as it was stored. `original` is what its stream holds at its position, which counts only if the dead
     /// letter holds no more than the beginning.
     pub fn input(&self, original: Option<Message>) -> Result<Message, Lost> {
+        if let Some(gap) = self.removed {
+            let (module, lane, stream) = (self.module.clone(), self.lane, self.stream.clone());
+            return Err(Lost::Removed { module, lane, stream, gap });
+        }
         let payload = match &self.payload {
             Payload::Text { data } => data.clone().into(),
             Payload::Bytes { data_base64 } => {
@@ -178,8 +191,8 @@ pub fn removal(subject: String, revision: Sequence) -> Outgoing {
 
 /// The most characters of a cause: a guest may write a paragraph, no novel.
 const CAUSE: usize = 8 << 10;
-/// The bytes that a minimal dead letter keeps of a payload.
-const CUT: usize = 1 << 10;
+/// The bytes that a minimal dead letter keeps of a payload, and the characters of a key.
+pub const CUT: usize = 1 << 10;
 
 /// Who could not process the input.
 #[derive(Clone, Copy, Debug)]
@@ -199,6 +212,30 @@ pub fn message(by: By<'_>, given_up: GivenUp, bounds: &Bounds) -> Outgoing {
     }
     let whole = outgoing(by, letter(by, given_up.clone(), whole(&given_up.input.message.payload)));
     if bounds.check(&whole).is_ok() { whole } else { minimal(by, given_up) }
+}
+
+/// The message that keeps what is known of `gap`, which was found at `found`; `certain` if all of it were inputs.
+pub fn of_gap(by: By<'_>, gap: Gap, certain: bool, found: OffsetDateTime) -> Outgoing {
+    let were = were_inputs(certain);
+    let message = format!("{gap} of stream {} {were}, and were removed before the module had them", by.origin.stream);
+    let letter = DeadLetter {
+        module: by.origin.module.to_string(),
+        lane: by.lane,
+        stream: by.origin.stream.clone(),
+        sequence: gap.last,
+        removed: Some(gap),
+        subject: String::new(),
+        time: rfc3339(found),
+        key: None,
+        headers: Vec::new(),
+        payload: Payload::Text { data: String::new() },
+        cause: Cause::new(CauseKind::Gap, message),
+        log: Vec::new(),
+        attempts: 0,
+        parks: false,
+        plugin: by.plugin.to_owned(),
+    };
+    outgoing(by, letter)
 }
 
 /// The smallest dead letter of an input: no headers, the beginning and hash of its payload.
@@ -226,6 +263,7 @@ fn letter(by: By<'_>, GivenUp { input, mut cause, attempts, log, parks }: GivenU
         lane: by.lane,
         stream: by.origin.stream.clone(),
         sequence: input.sequence(),
+        removed: None,
         subject: input.message.subject.clone(),
         time: rfc3339(input.message.stored),
         key: input.input.as_ref().ok().map(|(_, key)| key.as_ref().to_owned()),

@@ -52,6 +52,11 @@ impl Message {
         Fingerprint(hash.digest())
     }
 
+    /// Where it stands, and what stands there.
+    pub fn mark(&self) -> Mark {
+        Mark { sequence: self.sequence, fingerprint: Some(self.fingerprint()) }
+    }
+
     /// The value of the header `name`, whose letters match in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -84,6 +89,36 @@ pub struct Mark {
     pub sequence: Sequence,
     /// The message there; none at position 0 or where a module began in the middle.
     pub fingerprint: Option<Fingerprint>,
+}
+
+/// Positions of a stream whose messages were removed before a reader had them: from `first` to `last`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// The first one.
+    pub first: Sequence,
+    /// The last one.
+    pub last: Sequence,
+}
+
+impl Gap {
+    /// How many positions that are.
+    pub fn positions(&self) -> u64 {
+        (self.last.0 + 1).saturating_sub(self.first.0)
+    }
+
+    /// The mark behind it: nothing is left to recognise it by.
+    pub fn mark(&self) -> Mark {
+        Mark { sequence: self.last, fingerprint: None }
+    }
+}
+
+impl std::fmt::Display for Gap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.positions() {
+            1 => write!(f, "message {}", self.last),
+            many => write!(f, "messages {} to {} ({many})", self.first, self.last),
+        }
+    }
 }
 
 /// A CloudEvent, whatever form it arrived in.
@@ -145,7 +180,7 @@ impl Delivery {
 
     /// The position and fingerprint of the input.
     pub fn mark(&self) -> Mark {
-        Mark { sequence: self.message.sequence, fingerprint: Some(self.message.fingerprint()) }
+        self.message.mark()
     }
 }
 

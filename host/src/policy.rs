@@ -110,6 +110,8 @@ pub enum CauseKind {
     Parked,
     /// It could not be run at that time. Only a replay can end so.
     Interrupted,
+    /// Messages were removed from the input stream before the module had them.
+    Gap,
 }
 
 impl CauseKind {
@@ -128,6 +130,7 @@ impl CauseKind {
             Self::Crash => "crash",
             Self::Parked => "parked",
             Self::Interrupted => "interrupted",
+            Self::Gap => "gap",
         }
     }
 }
@@ -162,6 +165,17 @@ pub enum OnFailure {
     Halt,
     /// It is kept as a dead letter, and later inputs of its key wait behind it.
     ParkKey,
+}
+
+/// What becomes of a module whose input stream lost messages before the module had them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnGap {
+    /// It stops before the gap.
+    #[default]
+    Halt,
+    /// It goes on behind the gap, which is kept as a dead letter.
+    Skip,
 }
 
 /// What a module wants done about failures.

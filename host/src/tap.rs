@@ -206,6 +206,7 @@ impl Tap {
             };
             match given {
                 Some(Ok(reader::Item::Pending(pending))) => self.merge.pending(at, pending),
+                Some(Ok(reader::Item::Moved(_))) => {}
                 Some(Ok(reader::Item::Message(read))) => self.take(at, &read),
                 Some(Err(error)) => {
                     self.ended = true;

@@ -29,7 +29,7 @@ pub async fn app() -> Result<App> {
 }
 
 /// Starts the host and checks that `probe` halts with a message of `parts`, does nothing, and that `other` goes on.
-async fn only_probe_halts(app: &App, parts: &[&str]) -> Result<()> {
+pub async fn only_probe_halts(app: &App, parts: &[&str]) -> Result<()> {
     let host = app.host_called("again")?;
     logged(&host, &[&["module halts", "probe"], parts].concat()).await?;
     let next = app.publish("other", "x").await?;
@@ -88,6 +88,39 @@ async fn a_stream_restored_from_an_older_copy_halts_its_module_only() -> Result<
     copy_folder(&copy, &app.store("IN"))?;
     app.server.restart().await?;
     only_probe_halts(&app, &["IN", "ends at 1", "checkpoint is at 3"]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_rolled_back_and_written_again_halts_its_module_only_and_a_reset_goes_on() -> Result<()> {
+    let mut app = App::with_input(&modules()).await?;
+    app.stream("OTHER", "other").await?;
+    app.publish("in.a", EMIT).await?;
+    let copy = app.folder().join("copy");
+    app.server.stop().await?;
+    copy_folder(&app.store("IN"), &copy)?;
+    app.server.restart().await?;
+    let mut host = app.host()?;
+    app.publish("in.a", EMIT).await?;
+    app.publish("in.a", EMIT).await?;
+    app.covered("probe", 1, 3).await?;
+    host.terminate().await?;
+    app.server.stop().await?;
+    std::fs::remove_dir_all(app.store("IN"))?;
+    copy_folder(&copy, &app.store("IN"))?;
+    app.server.restart().await?;
+    app.client = app.server.client().await?;
+    // The same positions, with other messages.
+    for sequence in 2..=4 {
+        assert_eq!(app.publish("in.a", EMIT).await?, sequence);
+    }
+    only_probe_halts(&app, &["IN", "another message at 3", "pelton module reset"]).await?;
+    let host = app.host_called("third")?;
+    logged(&host, &["module halts", "probe"]).await?;
+    let done = app.pelton_json(&["module", "reset", "probe", "--to", "2", "--views", "keep"])?;
+    assert_eq!((&done["behind"], &done["state"]), (&json!(1), &json!("running")));
+    app.covered("probe", 1, 4).await?;
+    assert_eq!(probe::causes(&app).await?, [1, 2, 3, 2, 3, 4]);
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

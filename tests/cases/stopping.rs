@@ -1,9 +1,11 @@
 //! Ends and pauses in order: SIGTERM under load, and a server that goes away for a while.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use pelton_tests::{App, logged, stored};
 
-use crate::oracle;
+use crate::{metrics, oracle};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_told_to_stop_under_load_commits_what_is_in_hand_and_the_next_goes_on() -> Result<()> {
@@ -22,6 +24,30 @@ async fn a_host_told_to_stop_under_load_commits_what_is_in_hand_and_the_next_goe
     }
     let _host = app.host()?;
     oracle::finished(&app).await?;
+    oracle::verify(&app).await?;
+    Ok(())
+}
+
+/// How long a host that is told to stop may take, as the reference says.
+const GRACE: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_told_to_stop_under_full_load_ends_in_time_and_nothing_committed_is_run_again() -> Result<()> {
+    const INPUTS: u64 = 12_000;
+    let app = App::with_input(oracle::MODULES).await?;
+    oracle::publish(&app, INPUTS).await?;
+    let mut host = app.host()?;
+    oracle::reached(&app, 500).await?;
+    let began = Instant::now();
+    assert_eq!(host.terminate().await?.code(), Some(0), "{}", app.log_end());
+    assert!(began.elapsed() < GRACE, "{:?}", began.elapsed());
+    let steps = stored::events(&app, "steps").await?;
+    let done = steps.iter().filter(|event| event.header("ce-type") == "step").count() as u64;
+    assert!(0 < done && done < INPUTS, "{done} of {INPUTS} is no full load");
+    let next = app.host_called("next")?;
+    oracle::finished(&app).await?;
+    let calls = metrics::samples(&next).await?["pelton_handler_duration_seconds_count{module=\"oracle\"}"];
+    assert_eq!(calls as u64, INPUTS - done, "each input that was not committed runs once, and no other");
     oracle::verify(&app).await?;
     Ok(())
 }

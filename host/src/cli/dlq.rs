@@ -13,7 +13,7 @@ use super::{Common, Reading, who};
 use crate::commit::audit::Letter;
 use crate::control;
 use crate::dlq::{DeadLetter, Payload, Selection};
-use crate::event::Sequence;
+use crate::event::{Gap, Sequence};
 use crate::lane::replay::Answer;
 use crate::policy::{CauseKind, backoff};
 use crate::subject::Name;
@@ -272,6 +272,9 @@ fn kind(kind: CauseKind) -> String {
 }
 
 fn show(letter: &DeadLetter) -> String {
+    if let Some(gap) = letter.removed {
+        return show_gap(letter, gap);
+    }
     let facts = [
         ("module", format!("{}, lane {}", letter.module, letter.lane)),
         ("input", format!("{} {} on {}, stored {}", letter.stream, letter.sequence, letter.subject, letter.time)),
@@ -279,7 +282,7 @@ fn show(letter: &DeadLetter) -> String {
         ("cause", format!("{} after {} tries: {}", kind(letter.cause.kind), letter.attempts, letter.cause.message)),
         ("plugin", letter.plugin.clone()),
     ];
-    let facts = facts.map(|(name, fact)| format!("{name:8}{fact}\n")).concat();
+    let facts = lines(facts);
     let section = |title: &str, lines: &[String]| match lines {
         [] => String::new(),
         lines => format!("\n{title}\n  {}\n", lines.join("\n  ")),
@@ -295,6 +298,23 @@ fn show(letter: &DeadLetter) -> String {
         }
     };
     format!("{facts}{backtrace}{log}{}\npayload\n{payload}", section("headers", &headers))
+}
+
+fn lines<const N: usize>(facts: [(&str, String); N]) -> String {
+    facts.map(|(name, fact)| format!("{name:8}{fact}\n")).concat()
+}
+
+/// A dead letter that holds no input: the inputs are gone.
+fn show_gap(letter: &DeadLetter, gap: Gap) -> String {
+    let DeadLetter { module, lane, sequence, .. } = letter;
+    let discard = format!("pelton dlq discard {module} --lane {lane} --sequence {sequence}");
+    lines([
+        ("module", format!("{module}, lane {lane}")),
+        ("removed", format!("{gap} of {}, found {}", letter.stream, letter.time)),
+        ("cause", format!("{}: {}", kind(letter.cause.kind), letter.cause.message)),
+        ("replay", format!("there is nothing to replay; `{discard}` removes the dead letter")),
+        ("plugin", letter.plugin.clone()),
+    ])
 }
 
 fn replayed(outcomes: &[Outcome]) -> String {

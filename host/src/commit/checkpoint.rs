@@ -33,6 +33,9 @@ pub struct Checkpoint {
     /// The host that owns the lane; none since it was released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<HostId>,
+    /// Whether the lane has seen nothing yet: what was removed before its reader began is nothing that it lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts: bool,
 }
 
 /// What is known of the inputs behind `covered`, one of which may end whoever runs it.
@@ -76,6 +79,7 @@ impl Checkpoint {
             takeovers: 0,
             suspect: None,
             owner: None,
+            starts: true,
         }
     }
 
@@ -105,6 +109,7 @@ impl Checkpoint {
             hash: mark.fingerprint,
             takeovers: 0,
             suspect: None,
+            starts: false,
             ..self.clone()
         }
     }

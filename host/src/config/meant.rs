@@ -120,6 +120,7 @@ impl Context<'_> {
             config: table.config.into_iter().map(|(name, setting)| (name, setting.0)).collect(),
             attempts: within(table.attempts, ATTEMPTS, 1..=1_000, "attempts")?,
             on_failure: table.on_failure,
+            on_gap: table.on_gap,
             breaker: breaker_of(table.breaker)?,
             dedupe: table.dedupe.map(window_of).transpose()?,
             digest: table.digest.map(digest_of).transpose()?,

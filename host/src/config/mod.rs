@@ -29,7 +29,7 @@ pub use values::{From, Lanes, Period, Size};
 
 use crate::effects::Grants;
 use crate::ownership::Rhythm;
-use crate::policy::{OnFailure, breaker};
+use crate::policy::{OnFailure, OnGap, breaker};
 use crate::route::{Filter, KeyExpr};
 use crate::source::streams::Wanted;
 use crate::subject::Name;
@@ -95,6 +95,8 @@ pub struct Module {
     pub attempts: u32,
     /// What becomes of an input that failed.
     pub on_failure: OnFailure,
+    /// What becomes of it when inputs were removed before it had them.
+    pub on_gap: OnGap,
     /// When the module stops itself for a while.
     pub breaker: breaker::Setting,
     /// How far apart repeated inputs are recognised; none if each is an input of its own.

@@ -8,7 +8,7 @@ use super::Module;
 impl Module {
     /// The SHA-256 of all settings but plugin, input, key and lanes, which the module's record holds as they are.
     pub fn settings(&self) -> String {
-        let Self { grants, config, attempts, on_failure, dedupe, fresh, limits, .. } = self;
+        let Self { grants, config, attempts, on_failure, on_gap, dedupe, fresh, limits, .. } = self;
         let emits: Vec<_> =
             grants.emits.iter().map(|(category, kept)| (category, kept.map(|kept| kept.as_millis()))).collect();
         let text = json!({
@@ -17,6 +17,7 @@ impl Module {
             "config": config,
             "attempts": attempts,
             "on_failure": on_failure,
+            "on_gap": on_gap,
             "dedupe": dedupe.map(|window| window.as_millis()),
             "fresh": fresh,
             "limits": limits,
@@ -49,6 +50,7 @@ mod tests {
             "config = { a = \"2\" }",
             "attempts = 6",
             "on_failure = \"halt\"",
+            "on_gap = \"skip\"",
             "dedupe = { by = \"id\", window = \"1m\" }",
             "fresh = true",
             "limits = { deadline = \"2s\" }",

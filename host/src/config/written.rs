@@ -12,7 +12,7 @@ use super::nats::NatsTable;
 use super::streams::StreamsTable;
 use super::traces::TracesTable;
 use super::values::{From, Lanes, Period, Setting};
-use crate::policy::OnFailure;
+use crate::policy::{OnFailure, OnGap};
 use crate::route::{Filter, KeyExpr};
 use crate::subject::Name;
 
@@ -79,6 +79,8 @@ pub struct ModuleTable {
     pub attempts: Option<Spanned<u32>>,
     #[serde(default)]
     pub on_failure: OnFailure,
+    #[serde(default)]
+    pub on_gap: OnGap,
     #[serde(default)]
     pub breaker: BreakerTable,
     pub dedupe: Option<DedupeTable>,

@@ -14,10 +14,10 @@ use super::Error;
 use crate::commit::LaneId;
 use crate::commit::audit::{self, Act, Letter};
 use crate::commit::read::{Reader, is_deletion};
-use crate::dlq::{self, DeadLetter};
+use crate::dlq::{self, DeadLetter, Lost};
 use crate::event::{Delivery, Sequence};
 use crate::lane::replay::{Answer, Order, Replay};
-use crate::policy::backoff;
+use crate::policy::{Cause, CauseKind, backoff};
 use crate::source::{Decoded, InputStream, Routing};
 use crate::subject::Subjects;
 
@@ -155,7 +155,7 @@ async fn go_on(subjects: &Subjects, reader: &Reader, lane: &Lane, (written, sequ
         match found(subjects, reader, lane, (written, sequence)).await {
             Ok(found) => break Order::Replay(found.replay(subjects, lane, ITSELF, None)),
             Err(Unfound::Gone) => break Order::Gone(sequence),
-            Err(Unfound::Lost(reason)) => {
+            Err(Unfound::Lost(reason) | Unfound::Removed(reason)) => {
                 warn!(lane = %lane.id, %sequence, reason, "a dead letter cannot be replayed: its key waits until it is discarded");
                 break Order::Stuck(sequence);
             }
@@ -187,6 +187,8 @@ enum Unfound {
     Later(String),
     /// Not at all.
     Lost(String),
+    /// Not at all, since it is of inputs that were removed before the module had them.
+    Removed(String),
 }
 
 impl From<Unfound> for Answer {
@@ -194,6 +196,7 @@ impl From<Unfound> for Answer {
         match unfound {
             Unfound::Gone => Self::Gone,
             Unfound::Later(reason) | Unfound::Lost(reason) => Self::Again { reason },
+            Unfound::Removed(reason) => Self::Failed { cause: Cause::new(CauseKind::Gap, reason) },
         }
     }
 }
@@ -221,7 +224,10 @@ async fn found(
     let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Unfound::Gone)?;
     let letter: DeadLetter = serde_json::from_slice(&last.payload).map_err(|e| lost(&e))?;
     let original = if letter.is_cut() { lane.stream.message(sequence).await.map_err(|e| later(&e))? } else { None };
-    let message = letter.input(original).map_err(|e| lost(&e))?;
+    let message = letter.input(original).map_err(|e| match e {
+        Lost::Removed { .. } => Unfound::Removed(e.to_string()),
+        Lost::Gone { .. } | Lost::Differs { .. } | Lost::Damaged(_) => lost(&e),
+    })?;
     let decoded = Decoded::new(lane.stream.name(), Arc::new(message)).route(&lane.routing);
     let (owner, input) = decoded.ok_or_else(|| lost(&"the module does not take its subject any more"))?;
     if owner != lane.id.lane {

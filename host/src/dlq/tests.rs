@@ -53,6 +53,7 @@ fn kept(input: &Delivery, cause: Cause, bounds: &Bounds) -> (Outgoing, DeadLette
 
 fn letter(payload: Payload) -> DeadLetter {
     DeadLetter {
+        removed: None,
         module: "totals".to_owned(),
         lane: 3,
         stream: "ORDERS".to_owned(),
@@ -164,6 +165,19 @@ fn a_cut_dead_letter_needs_the_very_message_of_its_stream() {
     assert_eq!(found.input(Some(input.message.as_ref().clone())).unwrap().payload, "x");
     let other = Message { payload: "y".into(), ..input.message.as_ref().clone() };
     assert!(matches!(found.input(Some(other)), Err(Lost::Differs { .. })));
+}
+
+#[test]
+fn a_gap_is_kept_with_its_positions_and_holds_nothing_to_replay() {
+    let (origin, gap) = (origin(), crate::event::Gap { first: Sequence(4), last: Sequence(7) });
+    let by = By { origin: &origin, lane: 3, plugin: "sha256:abc" };
+    let outgoing = of_gap(by, gap, false, datetime!(2026-01-02 03:04:05 UTC));
+    assert_eq!(outgoing.subject.as_ref(), "pelton.shop.dlq.totals.3.7");
+    let found: DeadLetter = serde_json::from_slice(&outgoing.payload).unwrap();
+    assert_eq!((found.removed, found.cause.kind, found.attempts), (Some(gap), CauseKind::Gap, 0));
+    assert!(found.cause.message.contains("messages 4 to 7 (4) of stream ORDERS may have been inputs"), "{found:?}");
+    let lost = found.input(None).unwrap_err().to_string();
+    assert!(lost.contains("nothing to replay") && lost.contains("discard totals --lane 3 --sequence 7"), "{lost}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::lane::runner::Job;
 use crate::ownership::members::Members;
 use crate::ownership::{Edition, Heartbeat};
 use crate::policy::breaker::Breaker;
-use crate::policy::{Rules, backoff};
+use crate::policy::{OnGap, Rules, backoff};
 use crate::source::{InputStream, Routing};
 
 /// A module that is ready to run.
@@ -31,6 +31,8 @@ pub struct Deployed {
     pub job: Job,
     /// What it wants done about failures.
     pub rules: Rules,
+    /// What becomes of it when inputs were removed before it had them.
+    pub on_gap: OnGap,
     /// What stops it for a while.
     pub breaker: Arc<Mutex<Breaker>>,
     /// How far apart repeated inputs are recognised.
@@ -151,6 +153,7 @@ fn ready(app: &App, loaded: &Loaded, bounds: Bounds, stream: InputStream, record
         routing: Arc::new(Routing::of(module)),
         job: job(app, loaded, &stream, &record.value, bounds),
         rules: Rules { attempts: module.attempts, on_failure: module.on_failure },
+        on_gap: module.on_gap,
         breaker: Arc::new(Mutex::new(Breaker::new(module.breaker))),
         dedupe: module.dedupe,
         record,
@@ -177,6 +180,7 @@ fn job(app: &App, loaded: &Loaded, stream: &InputStream, record: &Record, bounds
         origin: Arc::new(origin),
         keeps_instances: *keeps_instances,
         fresh: module.fresh,
+        takes_all: module.input.filters.is_empty(),
         metrics: app.status.measured(&module.name),
         traced: app.traces.export.is_some(),
     }

@@ -334,7 +334,7 @@ async fn next_record(records: &mut Option<mpsc::Receiver<Result<Item, source::Er
     loop {
         let cause = match records.as_mut()?.recv().await {
             Some(Ok(Item::Message(read))) => return Some(read.message),
-            Some(Ok(Item::Pending(_))) => continue,
+            Some(Ok(Item::Pending(_) | Item::Moved(_))) => continue,
             Some(Err(error)) => error.to_string(),
             None => "their reader failed".to_owned(),
         };

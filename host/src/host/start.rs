@@ -20,6 +20,7 @@ use crate::lane::Lane;
 use crate::lane::alone::Alone;
 use crate::lane::care::{self, Care};
 use crate::lane::dedupe::Dedupe;
+use crate::lane::gaps::Gaps;
 use crate::lane::parked::{Letter, Parked};
 use crate::lane::queue::queue;
 use crate::lane::runner::Runner;
@@ -152,7 +153,9 @@ impl Host {
             error!("the committer has ended");
         }
         let (origin, grants) = (module.job.origin.clone(), module.job.grants.clone());
-        let mut lane = Lane::new(at.sequence, module.rules, self.memory.inputs).with_parked(parked);
+        let mut lane = Lane::new(at.sequence, module.rules, self.memory.inputs)
+            .with_gaps(Gaps::new(module.on_gap, owned.value.starts))
+            .with_parked(parked);
         if let Some(suspect) = owned.value.suspect {
             let (hosts, gives_up) = (owned.value.takeovers, suspect.inputs == 1 && suspect.ends >= care::ENDS);
             warn!(lane = %id, hosts, gives_up, "its owner ended without a word: the lane is run with care, since what it ran may be why");

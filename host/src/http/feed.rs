@@ -122,7 +122,7 @@ impl Feed {
                         return Some(sent);
                     }
                 }
-                Ok(Item::Pending(_)) => {}
+                Ok(Item::Pending(_) | Item::Moved(_)) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a stream of events ends");
                     return None;

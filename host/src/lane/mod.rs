@@ -2,11 +2,12 @@
 //! No I/O, no clock: time is passed in.
 //!
 //! [`task`] is the shell around it, [`runner`] runs slices of inputs, [`views`] is what they read. [`replay`] is for
-//! inputs that run again, [`dedupe`] for those that must not.
+//! inputs that run again, [`dedupe`] for those that must not, [`gaps`] for those that are gone.
 
 pub mod alone;
 pub mod care;
 pub mod dedupe;
+pub mod gaps;
 mod inputs;
 pub mod parked;
 pub mod queue;
@@ -20,10 +21,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::care::{Care, Next};
+use self::gaps::{Gaps, Met};
 use self::inputs::Inputs;
 use self::parked::Parked;
 use crate::commit::checkpoint::Suspect;
-use crate::event::{Delivery, Mark, Sequence};
+use crate::dlq;
+use crate::event::{Delivery, Gap, Mark, Sequence};
 use crate::policy::breaker::Permit;
 use crate::policy::{self, Cause, CauseKind, Decision, Failed, Failure, OnFailure, Rules};
 
@@ -34,6 +37,8 @@ pub enum Input {
     Delivery(Arc<Delivery>),
     /// The reader has come this far, and nothing since the last input was for the lane.
     Covered(Mark),
+    /// These were removed before the reader had them, and may have been the lane's.
+    Gap(Gap),
 }
 
 /// What to do next.
@@ -47,6 +52,10 @@ pub enum Step {
     Park(GivenUp),
     /// Hand a step without effects to the committer: these inputs are about to run, and may end the host.
     Tell(Suspect),
+    /// Hand a step to the committer that keeps this gap as a dead letter: the lane goes on behind it.
+    Skip(Gap),
+    /// Stop the module before this gap.
+    Halt(Gap),
     /// Nothing before this time, unless something is handed in.
     Until(Instant),
     /// Nothing, until something is handed in.
@@ -127,6 +136,7 @@ pub struct Lane {
     /// Whether no other lane of the host runs inputs that may end it.
     is_alone: bool,
     parked: Parked,
+    gaps: Gaps,
     stopping: bool,
 }
 
@@ -156,8 +166,14 @@ impl Lane {
             care: None,
             is_alone: false,
             parked: Parked::default(),
+            gaps: Gaps::default(),
             stopping: false,
         }
+    }
+
+    /// The same lane, which does so about gaps.
+    pub fn with_gaps(self, gaps: Gaps) -> Self {
+        Self { gaps, ..self }
     }
 
     /// The same lane, run with care.
@@ -199,7 +215,7 @@ impl Lane {
 
     /// Whether the lane has room for more inputs.
     pub fn is_hungry(&self) -> bool {
-        self.queue.len() < SLICE && self.queue.bytes() < self.most_bytes && !self.stopping
+        self.queue.len() < SLICE && self.queue.bytes() < self.most_bytes && !self.stopping && !self.gaps.is_open()
     }
 
     /// Whether it has inputs to run.
@@ -222,14 +238,38 @@ impl Lane {
                 if let Some(ends) = ends {
                     self.condemned = Some((delivery.sequence(), Failure::Crash(ends)));
                 }
+                self.gaps.begun();
                 self.queue.push(delivery);
             }
             Input::Covered(mark) if mark.sequence > self.seen => {
                 self.seen = mark.sequence;
                 self.mark = Some(mark);
+                self.gaps.begun();
             }
+            Input::Gap(gap) => match self.gaps.meet(gap, self.seen) {
+                Met::Passed => {}
+                Met::Start(gap) => {
+                    self.seen = gap.last;
+                    self.mark = Some(gap.mark());
+                }
+                Met::Lacks(gap) => {
+                    self.seen = gap.last;
+                    self.mark = None;
+                }
+            },
             Input::Delivery(_) | Input::Covered(_) => {}
         }
+    }
+
+    /// What a lane that ends covers besides its inputs, when its reader has handed it all up to `read`: nothing, as long
+    /// as it has inputs or stands before a gap.
+    pub fn at_end(&mut self, read: Option<Mark>) -> Option<Mark> {
+        if !self.queue.is_empty() || self.running.is_some() || self.gaps.is_open() {
+            return None;
+        }
+        let begins = self.gaps.starts();
+        let is_further = |mark: &Mark| mark.sequence > self.seen || (begins && mark.sequence == self.seen);
+        read.filter(is_further).or(self.mark.take())
     }
 
     /// What to do next. `permit` is asked only if there is something to run.
@@ -240,7 +280,9 @@ impl Lane {
         if let Some(wake) = self.wake.filter(|wake| *wake > now) {
             return Step::Until(wake);
         }
-        let Some(next) = self.queue.first() else { return self.mark.take().map_or(Step::Wait, Step::Cover) };
+        let Some(next) = self.queue.first() else {
+            return self.gaps.next().unwrap_or_else(|| self.mark.take().map_or(Step::Wait, Step::Cover));
+        };
         if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
             return Step::Wait;
         }
@@ -322,7 +364,9 @@ impl Lane {
                 self.attempt = 0;
                 rest.take(1);
                 self.ahead.push(input.clone());
-                let key = input.key().filter(|_| self.rules.on_failure == OnFailure::ParkKey);
+                // A longer key would not be known by its dead letter, nor fit into a subject.
+                let fits = |key: &&Arc<str>| self.rules.on_failure == OnFailure::ParkKey && key.len() <= dlq::CUT;
+                let key = input.key().filter(fits);
                 let parks = key.is_some();
                 key.into_iter().for_each(|key| self.parked.park(key.clone(), input.sequence(), false));
                 Verdict::Keep(Some(GivenUp { input, cause, attempts, log: log.clone(), parks }))
@@ -342,6 +386,7 @@ impl Lane {
     pub fn committed(&mut self, covered: Sequence) {
         self.ahead.skip_while(|input| input.sequence() <= covered);
         self.parked.committed(covered);
+        self.gaps.committed(covered);
         if self.condemned.as_ref().is_some_and(|(sequence, _)| *sequence <= covered) {
             self.condemned = None;
         }
@@ -364,7 +409,8 @@ impl Lane {
         self.queue = std::mem::take(&mut self.ahead);
         self.queue.skip_while(|input| input.sequence() <= covered);
         self.mark = None;
-        self.seen = self.queue.last().map_or(covered, |last| last.sequence());
+        let before_gap = self.gaps.reset(covered);
+        self.seen = before_gap.or(self.queue.last().map(|last| last.sequence())).unwrap_or(covered);
     }
 
     /// Starts nothing more.

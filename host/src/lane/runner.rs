@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::version::{Trial, Version};
@@ -11,11 +12,12 @@ use super::{GivenUp, Ran, Slice};
 use crate::commit::{Covers, Done};
 use crate::dlq::{self, By};
 use crate::effects::{self, Bounds, Grants, Origin};
-use crate::event::{Delivery, Event};
+use crate::event::{Delivery, Event, Gap};
 use crate::failpoint;
 use crate::guest::{Call, Instance, Plugin, Setting};
 use crate::metrics::{self, Share};
-use crate::policy::{Failed, Failure, cause_of};
+use crate::policy::{Cause, CauseKind, Failed, Failure, cause_of};
+use crate::source;
 use crate::traces::span;
 use crate::traces::tracer::Tracer;
 
@@ -37,6 +39,8 @@ pub struct Job {
     pub keeps_instances: bool,
     /// Whether each event gets an instance of its own.
     pub fresh: bool,
+    /// Whether the module takes all of its stream.
+    pub takes_all: bool,
     /// What is measured of the module.
     pub metrics: Arc<metrics::Module>,
     /// Whether spans of sampled inputs are told.
@@ -270,6 +274,21 @@ impl Runner {
         let spans = self.tracer.as_ref().and_then(|tracer| tracer.given_up(&given_up));
         let letter = dlq::message(by, given_up, &self.job.bounds);
         Done { own: vec![letter], given_up: Some(kind), spans, ..Done::nothing(Covers::Input(input)) }
+    }
+
+    /// The step that goes on behind a gap and keeps it as a dead letter.
+    pub fn skips(&self, gap: Gap) -> Done {
+        let by = By { origin: &self.job.origin, lane: self.lane, plugin: &self.plugin.digest };
+        let letter = dlq::of_gap(by, gap, self.job.takes_all, OffsetDateTime::now_utc());
+        Done { own: vec![letter], given_up: Some(CauseKind::Gap), ..Done::nothing(Covers::Read(gap.mark())) }
+    }
+
+    /// Why the module does not go on behind a gap.
+    pub fn lacks(&self, gap: Gap) -> Cause {
+        let Origin { stream, module, .. } = &*self.job.origin;
+        let (stream, module) = (stream.clone(), module.clone());
+        let lacks = source::Error::Lacks { stream, module, gap, certain: self.job.takes_all };
+        Cause::new(CauseKind::Gap, lacks.to_string())
     }
 }
 

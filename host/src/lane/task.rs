@@ -17,7 +17,7 @@ use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::record::Scaled;
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
-use crate::event::Sequence;
+use crate::event::{Gap, Sequence};
 use crate::failpoint;
 use crate::metrics::{Fate, Fault, Share};
 use crate::policy::breaker::Breaker;
@@ -110,6 +110,9 @@ impl Task {
             parked.set(lane.parked().len());
             waiting.set(inputs.len() + lane.waiting());
             if working.is_none() && lane.is_stopping() && matches!(ending, Ending::No) {
+                if let Some(mark) = lane.at_end(inputs.seen()) {
+                    submit(&committer, &id, &lane, vec![Done::nothing(Covers::Read(mark))]).await;
+                }
                 ending = release(&committer, &id, End::Stopped).await;
             }
             alone.want(lane.wants_to_be_alone());
@@ -138,10 +141,23 @@ impl Task {
                         submit(&committer, &id, &lane, vec![step]).await;
                         continue;
                     }
+                    Step::Skip(gap) => {
+                        let step = skip(&id, &runner, gap);
+                        idle = Some(runner);
+                        submit(&committer, &id, &lane, vec![step]).await;
+                        continue;
+                    }
                     Step::Tell(suspect) => {
                         idle = Some(runner);
                         submit(&committer, &id, &lane, vec![Done::nothing(Covers::Suspects(suspect))]).await;
                         continue;
+                    }
+                    Step::Halt(gap) => {
+                        let cause = runner.lacks(gap);
+                        metrics.faulted(Fault::now(id.lane, Some(gap.last), &cause, Fate::Halt));
+                        idle = Some(runner);
+                        lane.stop();
+                        ending = release(&committer, &id, End::Halted(cause.message)).await;
                     }
                     Step::Until(_) | Step::Wait if replays.are_waiting() => {
                         idle = Some(runner);
@@ -320,6 +336,14 @@ fn keep(
             (steps, Some(format!("input {sequence}: {}", short(&cause.message))))
         }
     }
+}
+
+/// The step over a gap.
+fn skip(id: &LaneId, runner: &Runner, gap: Gap) -> Done {
+    let cause = runner.lacks(gap);
+    runner.metrics().faulted(Fault::now(id.lane, Some(gap.last), &cause, Fate::DeadLetter));
+    warn!(module = %id.module, lane = id.lane, %gap, "a gap in the input stream becomes a dead letter");
+    runner.skips(gap)
 }
 
 /// The beginning of a cause, which may be the guest's own words.

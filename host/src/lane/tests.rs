@@ -9,6 +9,7 @@ use crate::policy::{CauseKind, Failure, OnFailure};
 
 mod bounds;
 mod care;
+mod gaps;
 mod model;
 
 const ATTEMPTS: u32 = 3;

@@ -79,6 +79,7 @@ impl Heartbeats {
             let item = reading.recv().await.ok_or_else(|| failed(&"its reader ended"))?;
             match item.map_err(|error| failed(&error))? {
                 Item::Pending(pending) => left = Some(pending),
+                Item::Moved(_) => {}
                 Item::Message(read) => {
                     left = Some(read.pending);
                     match heard(&read.message) {
@@ -251,7 +252,7 @@ async fn hear(bucket: Bucket, mut reading: Reading, heard: mpsc::Sender<Heard>, 
                     }
                     continue;
                 }
-                Some(Ok(Item::Pending(_))) => continue,
+                Some(Ok(Item::Pending(_) | Item::Moved(_))) => continue,
                 Some(Err(error)) => warn!(%error, "other hosts are not heard"),
                 None => warn!("other hosts are not heard: the reader ended"),
             }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use super::live::{Attach, Wish};
-use super::reader::{self, Item};
+use super::reader::{self, Item, Moved};
 use super::{Decoded, Error, InputStream, Routing};
 use crate::commit::LaneId;
 use crate::event::{Mark, Sequence};
@@ -34,7 +34,7 @@ pub async fn run(stream: InputStream, behind: Behind, after: Mark, live: mpsc::S
     info!(module = %id.module, lane = id.lane, after = %after.sequence, "lane catches up on a reader of its own");
     let filters = Filter::texts(&routing.input.filters);
     let name = stream.name().to_owned();
-    let mut reader = reader::spawn(stream, filters, after);
+    let mut reader = reader::spawn_telling(stream, filters, after);
     let mut covered = after.sequence;
     let mut read = 0;
     loop {
@@ -44,6 +44,19 @@ pub async fn run(stream: InputStream, behind: Behind, after: Mark, live: mpsc::S
         };
         let pending = match next {
             Some(Ok(Item::Pending(pending))) => pending,
+            Some(Ok(Item::Moved(Moved::Passed(mark)))) => {
+                covered = mark.sequence;
+                0
+            }
+            Some(Ok(Item::Moved(Moved::Gap(gap)))) => {
+                covered = gap.last;
+                let input = Input::Gap(gap);
+                match inputs.place(&input).await {
+                    Ok(place) => place.take(input),
+                    Err(Closed) => return Ok(()),
+                }
+                continue;
+            }
             Some(Ok(Item::Message(message))) => {
                 covered = message.message.sequence;
                 let decoded = Decoded::new(&name, message.message);

@@ -10,12 +10,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::catchup::{self, Behind};
-use super::reader::{self, Item};
+use super::reader::{self, Item, Moved};
 use super::{Decoded, Error, InputStream, Routing, union};
 use crate::commit::LaneId;
-use crate::event::{Mark, Message, Sequence};
+use crate::event::{Gap, Mark, Message, Sequence};
 use crate::lane::Input;
-use crate::lane::queue::{Closed, Sender};
+use crate::lane::queue::{Closed, Seen, Sender};
 
 /// How long the reader waits for one lane within a second before it looks whether others starve.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const GLANCE: Duration = Duration::from_millis(20);
 /// A lane this many inputs behind the most advanced one of its stream starts on a reader of its own.
 const NEAR: u64 = 10_000;
+/// How often lanes are told that the reader got on without a message: each then writes a checkpoint.
+const PASSED: Duration = Duration::from_secs(10);
 
 /// A lane to be fed.
 pub struct Port {
@@ -65,6 +67,10 @@ pub struct Live {
     /// Where reading began, or begins.
     start: Mark,
     last: Option<Arc<Message>>,
+    /// The same, for the lanes that it feeds.
+    seen: Arc<Seen>,
+    /// When lanes were last told that it got on without a message.
+    told: Instant,
     reader: Option<mpsc::Receiver<Result<Item, Error>>>,
     /// The readers of lanes that catch up: they end with this one.
     catching_up: JoinSet<Result<(), Error>>,
@@ -106,6 +112,8 @@ impl Live {
             wishes,
             start,
             last: None,
+            seen: Arc::default(),
+            told: Instant::now(),
             reader: None,
             catching_up: JoinSet::new(),
             shutdown,
@@ -123,7 +131,9 @@ impl Live {
             tokio::select! {
                 next = next_of(&mut self.reader) => match next {
                     Some(Ok(Item::Message(read))) => self.route(read.message).await,
-                    Some(Ok(Item::Pending(_))) => {}
+                    Some(Ok(Item::Pending(_))) => self.seen.mark(self.mark()),
+                    Some(Ok(Item::Moved(Moved::Passed(mark)))) => self.moved(mark),
+                    Some(Ok(Item::Moved(Moved::Gap(gap)))) => self.lacks(gap).await,
                     Some(Err(error)) => return Err(error),
                     None => return Err(self.failed("it ended without a reason")),
                 },
@@ -177,6 +187,7 @@ impl Live {
         if known != Some(start) {
             self.start = start;
             self.last = None;
+            self.seen.nothing();
         }
         let mut lanes = BTreeMap::new();
         for Port { id, inputs, at } in ports {
@@ -186,6 +197,7 @@ impl Live {
                 self.catch_up(Behind { id: id.clone(), routing, inputs }, at);
                 lane.away = Some(Away { from: start.sequence, passed: None });
             }
+            lane.inputs.fed_by(lane.away.is_none().then_some(&self.seen));
             lanes.insert(id.lane, lane);
         }
         match self.modules.iter_mut().find(|module| module.routing.module == routing.module) {
@@ -199,13 +211,41 @@ impl Live {
 
     /// Begins to read for all modules, or goes on with the filters that they need now.
     fn read(&mut self) {
-        self.reader = Some(reader::spawn(self.stream.clone(), self.filters(), self.mark()));
+        self.seen.nothing();
+        self.reader = Some(reader::spawn_telling(self.stream.clone(), self.filters(), self.mark()));
     }
 
     /// How far it has read.
     fn mark(&self) -> Mark {
-        let read = |last: &Arc<Message>| Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) };
-        self.last.as_ref().map_or(self.start, read)
+        self.last.as_ref().map_or(self.start, |last| last.mark())
+    }
+
+    /// It has handed `message` to whom it is for; but perhaps not when the host stops.
+    fn has_read(&mut self, message: Arc<Message>) {
+        if !self.shutdown.is_cancelled() {
+            self.seen.message(message.clone());
+        }
+        self.last = Some(message);
+    }
+
+    /// It is further, without a message.
+    fn moved(&mut self, to: Mark) {
+        if !self.shutdown.is_cancelled() {
+            self.seen.mark(to);
+        }
+        self.start = to;
+        self.last = None;
+    }
+
+    /// Tells all lanes what was removed before it was read: those that were further already do not lack it.
+    async fn lacks(&mut self, gap: Gap) {
+        for at in 0..self.modules.len() {
+            let lanes: Vec<u16> = self.modules.get(at).iter().flat_map(|module| module.lanes.keys().copied()).collect();
+            for lane in lanes {
+                self.hand(at, lane, Input::Gap(gap), gap.first).await;
+            }
+        }
+        self.moved(gap.mark());
     }
 
     fn catch_up(&mut self, behind: Behind, after: Mark) {
@@ -219,7 +259,7 @@ impl Live {
     async fn route(&mut self, message: Arc<Message>) {
         // Where filters overlap the whole stream is read.
         if !self.modules.iter().any(|module| module.routing.input.takes(&message.subject)) {
-            self.last = Some(message);
+            self.has_read(message);
             return;
         }
         let decoded = Decoded::new(self.stream.name(), message);
@@ -229,7 +269,7 @@ impl Live {
                 self.hand(at, lane, Input::Delivery(Arc::new(delivery)), decoded.message.sequence).await;
             }
         }
-        self.last = Some(decoded.message);
+        self.has_read(decoded.message);
     }
 
     /// Hands an input to a lane. If it has no room the reader waits, as long as others do not starve for it.
@@ -282,6 +322,7 @@ impl Live {
         let Some(module) = self.modules.get_mut(at) else { return };
         let Some(lane) = module.lanes.get_mut(&number) else { return };
         lane.away = Some(Away { from: sequence, passed: Some(sequence) });
+        lane.inputs.fed_by(None);
         let (routing, inputs) = (module.routing.clone(), lane.inputs.clone());
         self.catch_up(Behind { id: LaneId { module: routing.module.clone(), lane: number }, routing, inputs }, after);
     }
@@ -290,7 +331,7 @@ impl Live {
         let module = self.modules.iter_mut().find(|module| module.routing.module == id.module);
         // One of the same number may have been started since.
         let lane = module.and_then(|module| module.lanes.get_mut(&id.lane)).filter(|lane| lane.inputs.is_same(&inputs));
-        let taken = lane.is_none_or(|lane| lane.come_back(covered, all));
+        let taken = lane.is_none_or(|lane| lane.come_back(covered, all, &self.seen));
         // A lane that has ended needs no answer.
         answer.send(taken).ok();
     }
@@ -298,9 +339,12 @@ impl Live {
     /// Tells the lanes how far the reader is, so that those without inputs advance too.
     fn tell_position(&mut self) {
         let mark = self.mark();
-        if mark.fingerprint.is_none() {
+        let passed = self.last.is_none();
+        // When the host stops, the last input may not have been handed over.
+        if mark.fingerprint.is_none() || self.shutdown.is_cancelled() || (passed && self.told.elapsed() < PASSED) {
             return;
         }
+        self.told = Instant::now();
         for module in &mut self.modules {
             for lane in module.lanes.values_mut() {
                 lane.waited = Duration::ZERO;
@@ -333,13 +377,14 @@ async fn next_of(reader: &mut Option<mpsc::Receiver<Result<Item, Error>>>) -> Op
 
 impl Lane {
     /// Takes the lane back if it has all that the live reader passed.
-    fn come_back(&mut self, covered: Sequence, all: bool) -> bool {
+    fn come_back(&mut self, covered: Sequence, all: bool, seen: &Arc<Seen>) -> bool {
         let taken = self.away.is_none_or(|away| {
             let missed_none = away.passed.is_none_or(|passed| covered >= passed);
             missed_none && (all || covered >= away.from)
         });
         if taken {
             self.away = None;
+            self.inputs.fed_by(Some(seen));
         }
         taken
     }

@@ -4,6 +4,7 @@
 //! that feeds all lanes that keep up; [`catchup`] feeds one that does not.
 
 pub mod catchup;
+pub mod gap;
 pub mod live;
 pub mod progress;
 pub mod reader;
@@ -14,18 +15,20 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::jetstream::stream::{Info, RetentionPolicy};
 use async_nats::jetstream::{self, ErrorCode, consumer, message::StreamMessage};
 use async_nats::{HeaderMap, jetstream::stream};
 use futures::StreamExt;
 use time::OffsetDateTime;
 
+use self::gap::{Head, were_inputs};
 use crate::cloudevents;
 use crate::commit::checkpoint::Checkpoint;
 use crate::commit::read::{Reader as Stored, Unreadable};
 use crate::commit::record::Record;
 use crate::config::{From, Input, Module};
-use crate::event::{Delivery, Mark, Message, Sequence, rfc3339};
+use crate::event::{Delivery, Gap, Mark, Message, Sequence, rfc3339};
 use crate::route::{Filter, KeyExpr, lane_of};
 use crate::subject::Name;
 
@@ -60,6 +63,13 @@ pub enum Error {
          and written again. Restore it, or have the module go on in this one with `pelton module reset`"
     )]
     Differs { stream: String, covered: Sequence },
+    #[error(
+        "input stream {stream} lacks {gap}, which {}: they were removed by its limits, by a purge or by deletion before module \
+         {module} had them. Have the module go on at the first message that is left with `pelton module reset {module} \
+         --to first`, or set on_gap = \"skip\" for it, which keeps such gaps as dead letters",
+        were_inputs(*.certain)
+    )]
+    Lacks { stream: String, module: Name, gap: Gap, certain: bool },
     #[error("a reader of stream {stream} failed: {cause}")]
     Failed { stream: String, cause: String },
     #[error(transparent)]
@@ -128,15 +138,47 @@ impl InputStream {
 
     /// Checks that the stream is the one that `checkpoint` was taken from.
     pub async fn recognise(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
-        self.verify(&checkpoint.created, checkpoint.mark()).await
+        self.verify(&checkpoint.created, checkpoint.mark()).await.map(drop)
+    }
+
+    /// Whether a head that moved says that messages were lost, by its settings.
+    fn tells_of_loss(&self) -> bool {
+        Head::of(self.info()).tells_of_loss()
+    }
+
+    /// Whether newer messages replace older ones of their subject, by its settings.
+    fn replaces(&self) -> bool {
+        Head::of(self.info()).replaces
+    }
+
+    /// Where it begins and ends now.
+    async fn head(&self) -> Result<Head, Error> {
+        Ok(Head::of(&Stored::new(self.stream.clone()).fresh_info().await?))
+    }
+
+    /// The mark of the message at `end`, if from `at` to there nothing passes `filters`. All from the leader, which no
+    /// replica is ahead of.
+    async fn nothing_behind(&self, at: Sequence, end: Sequence, filters: &[String]) -> Result<Option<Mark>, Error> {
+        if end <= at {
+            return Ok(None);
+        }
+        for filter in filters {
+            match self.stream.get_first_raw_message_by_subject(filter, at.next().0).await {
+                Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
+                Err(error) => return Err(api(self.name(), &error)),
+                Ok(_) => return Ok(None),
+            }
+        }
+        Ok(self.message(end).await?.map(|message| message.mark()))
     }
 
     /// Checks that the stream was created at `created` and holds what `mark` saw. What retention removed since is no
-    /// difference.
-    async fn verify(&self, created: &str, mark: Mark) -> Result<(), Error> {
+    /// difference. Gives where it begins and ends.
+    async fn verify(&self, created: &str, mark: Mark) -> Result<Head, Error> {
         let stream = self.name().to_owned();
         let reader = Stored::new(self.stream.clone());
         let info = reader.fresh_info().await?;
+        let head = Head::of(&info);
         let (found, last) = (rfc3339(info.created), Sequence(info.state.last_sequence));
         if found != created {
             return Err(Error::Recreated { stream, created: created.to_owned(), found });
@@ -144,12 +186,12 @@ impl InputStream {
         if last < mark.sequence {
             return Err(Error::EndsBelow { stream, last, covered: mark.sequence });
         }
-        let Some(expected) = mark.fingerprint else { return Ok(()) };
+        let Some(expected) = mark.fingerprint else { return Ok(head) };
         let found = reader.at(mark.sequence).await?.map(|message| message_of(message).fingerprint());
         if found.is_some_and(|found| found != expected) {
             return Err(Error::Differs { stream, covered: mark.sequence });
         }
-        Ok(())
+        Ok(head)
     }
 
     /// The mark that a new module starts behind.
@@ -161,8 +203,13 @@ impl InputStream {
             From::Sequence(Sequence(first)) => Sequence(first.saturating_sub(1)),
             From::Time(start_time) => self.before(DeliverPolicy::ByStartTime { start_time }).await?.unwrap_or(last),
         };
-        // A start beyond the end would look like a stream that was rolled back.
-        Ok(Mark { sequence: sequence.min(last), fingerprint: None })
+        Ok(self.near(sequence))
+    }
+
+    /// The mark at `sequence`, or as near as the stream as it was opened has one: a start beyond its end would look as if it
+    /// was rolled back, and one before its head as if something was lost.
+    pub fn near(&self, sequence: Sequence) -> Mark {
+        Mark { sequence: sequence.max(Head::of(self.info()).before()).min(self.last()), fingerprint: None }
     }
 
     /// The message at `sequence`, if the stream still holds it.
@@ -308,7 +355,8 @@ impl Decoded {
     /// message without a key goes to the lane of its subject.
     pub fn route(&self, routing: &Routing) -> Option<(u16, Delivery)> {
         let message = &self.message;
-        if !routing.input.takes(&message.subject) {
+        // The server's mark that the last message of a subject expired is none that anybody sent.
+        if !routing.input.takes(&message.subject) || message.header("Nats-Marker-Reason").is_some() {
             return None;
         }
         let keyed = match &self.event {

@@ -1,17 +1,22 @@
 //! Reads a stream in order from a position on. When the connection or the consumer is lost, or a message is missing, it
-//! begins anew behind the last message that it gave, if the stream is still the same.
+//! begins anew behind the last message that it gave, if the stream is still the same. One that is asked to tells what was
+//! removed before it could read it, and how far there is nothing for it: [`look`].
+
+mod look;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Message as Received;
-use async_nats::jetstream::consumer::{DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{Consumer, DeliverPolicy, pull};
 use futures::StreamExt;
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
+use self::look::Doubts;
 use super::{Error, InputStream, message_received};
-use crate::event::{Mark, Message, Sequence};
+use crate::event::{Gap, Mark, Message, Sequence};
 use crate::failpoint;
 use crate::policy::backoff;
 
@@ -34,13 +39,25 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 const EXPIRES: Duration = Duration::from_secs(10);
 /// Messages read ahead of whoever takes them.
 const AHEAD: usize = 64;
+/// How long nothing must have come until a reader looks around.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Starts a task that reads `stream` behind `after`. It ends when the receiver is dropped, or with an error when the
 /// stream is not what it was. The first value tells how many messages are there to be read.
 pub fn spawn(stream: InputStream, filters: Vec<String>, after: Mark) -> mpsc::Receiver<Result<Item, Error>> {
+    start(stream, filters, after, false)
+}
+
+/// The same, and the task tells where the reader moved without a message.
+pub fn spawn_telling(stream: InputStream, filters: Vec<String>, after: Mark) -> mpsc::Receiver<Result<Item, Error>> {
+    start(stream, filters, after, true)
+}
+
+fn start(stream: InputStream, filters: Vec<String>, at: Mark, tells: bool) -> mpsc::Receiver<Result<Item, Error>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let created = stream.created();
-    let reader = Reader { stream, created, filters, at: after, last: None, sender, tries: 0 };
+    let reader =
+        Reader { stream, created, filters, at, last: None, tells, doubts: Doubts::default(), sender, tries: 0 };
     tokio::spawn(reader.run());
     receiver
 }
@@ -52,6 +69,17 @@ pub enum Item {
     Message(Read),
     /// A new beginning: so many messages stand behind the last one given.
     Pending(u64),
+    /// The reader is further, without a message.
+    Moved(Moved),
+}
+
+/// How a reader moved without a message.
+#[derive(Clone, Copy, Debug)]
+pub enum Moved {
+    /// Up to here there is nothing for its filters.
+    Passed(Mark),
+    /// These were removed before it read them.
+    Gap(Gap),
 }
 
 struct Reader {
@@ -60,6 +88,9 @@ struct Reader {
     filters: Vec<String>,
     at: Mark,
     last: Option<Arc<Message>>,
+    /// Whether it tells where it moved without a message.
+    tells: bool,
+    doubts: Doubts,
     sender: mpsc::Sender<Result<Item, Error>>,
     tries: u32,
 }
@@ -87,7 +118,10 @@ impl Reader {
         if let Some(last) = self.last.take() {
             self.at = Mark { sequence: last.sequence, fingerprint: Some(last.fingerprint()) };
         }
-        self.stream.verify(&self.created, self.at).await?;
+        let head = self.stream.verify(&self.created, self.at).await?;
+        if let Some(gap) = head.gap_behind(self.at.sequence) {
+            self.lacks(gap).await;
+        }
         let start = DeliverPolicy::ByStartSequence { start_sequence: self.at.sequence.next().0 };
         let consumer = self.stream.consumer(start, &self.filters).await?;
         let pending = consumer.cached_info().num_pending;
@@ -102,20 +136,34 @@ impl Reader {
             .await
             .map_err(|e| super::api(self.stream.name(), &e))?;
         if self.sender.send(Ok(Item::Pending(pending))).await.is_ok() {
-            self.forward(messages).await;
+            self.forward(&consumer, messages).await;
         }
         // A consumer that is not used is removed by the server after a while; this only does it sooner.
         self.stream.stream.delete_consumer(&name).await.ok();
         Ok(())
     }
 
-    async fn forward(&mut self, mut messages: pull::Stream) {
-        let mut expected = 1;
+    async fn forward(&mut self, consumer: &Consumer<pull::Config>, mut messages: pull::Stream) {
+        let (mut expected, mut came) = (1, false);
+        let looks = self.tells && self.stream.tells_of_loss();
+        let mut idle = tokio::time::interval_at(tokio::time::Instant::now() + IDLE, IDLE);
+        idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.doubts.clear();
         loop {
+            let began = Instant::now();
             let next = tokio::select! {
+                biased;
                 next = messages.next() => next,
+                _ = idle.tick(), if looks => {
+                    self.doubts.waited(began.elapsed());
+                    if !std::mem::take(&mut came) {
+                        self.look(consumer, expected - 1).await;
+                    }
+                    continue;
+                }
                 () = self.sender.closed() => return,
             };
+            self.doubts.waited(began.elapsed());
             let read = match next {
                 Some(Ok(received)) => read_of(received, expected),
                 Some(Err(error)) => Err(error.to_string()),
@@ -129,12 +177,19 @@ impl Reader {
                 }
             };
             failpoint::reach("reader", self.stream.name());
-            expected += 1;
+            if looks && let Err(error) = self.look_before(read.message.sequence).await {
+                info!(stream = self.stream.name(), %error, "the reader begins anew");
+                return;
+            }
+            (expected, came) = (expected + 1, true);
+            self.doubts.read(read.message.payload.len());
             self.tries = 0;
             self.last = Some(read.message.clone());
+            let began = Instant::now();
             if self.sender.send(Ok(Item::Message(read))).await.is_err() {
                 return;
             }
+            self.doubts.waited(began.elapsed());
         }
     }
 }
@@ -159,6 +214,7 @@ impl Error {
             | Self::Recreated { .. }
             | Self::EndsBelow { .. }
             | Self::Differs { .. }
+            | Self::Lacks { .. }
             | Self::Failed { .. } => false,
         }
     }

@@ -13,7 +13,7 @@ use crate::commit::checkpoint::Checkpoint;
 use crate::commit::ledger;
 use crate::commit::record::{Record, State};
 use crate::config::From;
-use crate::event::{Mark, Sequence};
+use crate::event::Sequence;
 use crate::source::InputStream;
 use crate::subject::{Generation, Name};
 
@@ -105,7 +105,7 @@ async fn positions(
     let at = |mark| Checkpoint::start(stream.name(), &stream.created(), mark);
     let there = match to {
         To::There(from) => return Ok(vec![at(stream.start(from).await?); record.lanes.into()]),
-        To::Here => known.iter().map(|lane| Mark { sequence: lane.covered.min(stream.last()), fingerprint: None }),
+        To::Here => known.iter().map(|lane| stream.near(lane.covered)),
     };
     if known.len() != usize::from(record.lanes) {
         bail!("checkpoints of {} are gone: say where it is to go on, such as `--to first`", record.module);

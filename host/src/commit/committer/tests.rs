@@ -59,7 +59,7 @@ fn write(key: &str, value: &str, revision: &Revision, guarded: bool) -> Write {
 fn checkpoint(epoch: u64, covered: u64) -> Checkpoint {
     let mark = Mark { sequence: Sequence(covered), fingerprint: None };
     let owner = Some(crate::ownership::HostId::from_u128(1));
-    Checkpoint { epoch, owner, ..Checkpoint::start("ORDERS", "2026-01-01T00:00:00Z", mark) }
+    Checkpoint { epoch, owner, starts: false, ..Checkpoint::start("ORDERS", "2026-01-01T00:00:00Z", mark) }
 }
 
 /// A committer with lanes 0, 1, …, whose checkpoints stand at 10, 11, … in epoch 1.

@@ -117,6 +117,7 @@ impl Model {
                 self.covered = mark.sequence.0;
             }
             Step::Tell(_) | Step::Park(_) => panic!("nothing is suspected and no key waits"),
+            Step::Skip(_) | Step::Halt(_) => panic!("nothing is lost"),
             Step::Until(wake) => assert!(wake > self.rig.now && self.running.is_none()),
             Step::Wait => assert!(self.running.is_some() || self.next().is_empty()),
         }

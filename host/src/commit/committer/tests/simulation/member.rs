@@ -49,7 +49,8 @@ impl Member {
                 Vec::new()
             }
             Step::Cover(mark) => vec![Done::nothing(Covers::Read(mark))],
-            Step::Park(_) | Step::Tell(_) | Step::Until(_) | Step::Wait => Vec::new(),
+            // Its stream loses nothing, no key waits, and no host ends.
+            Step::Skip(_) | Step::Halt(_) | Step::Park(_) | Step::Tell(_) | Step::Until(_) | Step::Wait => Vec::new(),
         }
     }
 
