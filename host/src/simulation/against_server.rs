@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream::{Context, stream::Config};
 use bytes::Bytes;
 use pelton_tests::{Server, eventually};
 
@@ -20,9 +21,13 @@ use crate::event::Sequence;
 /// The server's own limit.
 const BATCH: usize = 1_000;
 
+/// How long the mark of an expiry stays where one is waited for.
+const MARK: Duration = Duration::from_secs(6);
+
 /// A real stream, and the model beside it.
 struct Both {
     _server: Server,
+    context: Context,
     publisher: Publisher,
     reader: Reader,
     model: Stream,
@@ -34,7 +39,7 @@ impl Both {
         let context = async_nats::jetstream::new(server.client().await.unwrap());
         let reader = app_stream::create(&context, &subjects(), 1).await.unwrap();
         let publisher = Publisher::new(server.client().await.unwrap());
-        Self { _server: server, publisher, reader, model: Stream::new(BATCH) }
+        Self { _server: server, context, publisher, reader, model: Stream::new(BATCH) }
     }
 
     /// Sends a batch to both. Gives what came of it.
@@ -138,9 +143,12 @@ async fn the_model_bounds_a_batch_as_the_server_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_model_leaves_the_mark_of_an_expiry_that_the_server_does() {
     let mut both = Both::start().await;
+    // The server raises a shorter time to live to that of the mark, which is a day.
+    let config = Config { subject_delete_marker_ttl: Some(MARK), ..both.reader.info().config.clone() };
+    both.context.update_stream(config).await.unwrap();
     let (subject, reader) = (Arc::from(A), both.reader.clone());
     both.send(&[message(A, &[SUB, ("Nats-TTL", "1s")])]).await;
-    eventually("the mark of an expiry", Duration::from_secs(20), async || {
+    eventually("the mark of an expiry", Duration::from_secs(60), async || {
         let last = reader.last(A).await?;
         Ok(last.filter(|last| is_deletion(&last.headers)).map(drop))
     })
@@ -185,7 +193,7 @@ fn random_batch(model: &Stream, random: &mut Random, subjects: &[Arc<str>]) -> V
 #[tokio::test(flavor = "multi_thread")]
 async fn random_batches_come_to_the_same_in_model_and_server() {
     let mut both = Both::start().await;
-    let seed = std::process::id().into();
+    let seed = u64::from(std::process::id());
     println!("seed {seed}");
     let mut random = Random::new(seed);
     let checkpoints = (0..4).map(|lane| Arc::from(format!("pelton.shop.ckpt.m.1.{lane}")));

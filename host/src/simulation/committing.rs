@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Violation;
 use super::bug::{self, Bug};
-use super::env::{Answer, Batch, Env, Purpose, What};
+use super::env::{Answer, Batch, Env, Purpose, Shown, What};
 use super::host::Host;
 use super::oracle::lane_of;
 use super::taking::TIMEOUT;
@@ -155,7 +155,7 @@ impl Host {
 
     fn act(&mut self, env: &mut Env, actions: Vec<Action>) -> Result<(), Violation> {
         for action in actions {
-            env.note(format_args!("{}: {action:?}", self.id));
+            env.note(format_args!("{}: {action:?}", Shown(self.id)));
             match action {
                 Action::Committed { lane, covered, .. } => {
                     self.lanes.get_mut(&lane).into_iter().for_each(|member| member.lane.committed(covered));

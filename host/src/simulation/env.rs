@@ -1,6 +1,6 @@
 //! What all hosts share: time, chance, the network, the streams.
 
-use std::fmt::Arguments;
+use std::fmt::{self, Arguments, Display};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,15 @@ pub enum What {
 pub struct Batch {
     pub messages: Vec<Outgoing>,
     pub purpose: Purpose,
+}
+
+/// A host as people call it here: by the number in which it started.
+pub struct Shown(pub HostId);
+
+impl Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "host {}", self.0.to_string().trim_start_matches('0'))
+    }
 }
 
 /// What a batch is for.

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Violation;
-use super::env::{Packet, What};
+use super::env::{Packet, Shown, What};
 use super::random::Random;
 use super::server::Trouble;
 use super::world::World;
 use crate::commit::committer::replacing;
+use crate::effects::Outgoing;
 use crate::ownership::HostId;
 
 /// What may happen.
@@ -128,7 +129,7 @@ impl World {
             self.join();
             return Ok(());
         };
-        self.env.note(format_args!("{fault:?}, {id}"));
+        self.env.note(format_args!("{fault:?}, {}", Shown(id)));
         match fault {
             Happens::Join if self.faults.may_join(self.hosts.len()) && self.env.server().answers() => self.join(),
             Happens::Leader => return self.leader_changes(),
@@ -189,9 +190,8 @@ impl World {
         let Some(subject) = views.get(self.env.random.index(views.len())) else { return };
         let Some(found) = server.stream.get(subject, 0).cloned() else { return };
         let again = replacing(subject, found.value.payload.to_vec(), found.revision);
-        let headers = [again.headers.to_vec(), found.value.headers.to_vec()].concat();
-        let deleted = headers.iter().filter(|(name, _)| name == "KV-Operation").cloned();
-        let headers: Vec<_> = again.headers.iter().cloned().chain(deleted).collect();
-        server.stream.store(&[crate::effects::Outgoing { headers: headers.into(), ..again }]);
+        let deletion = found.value.headers.iter().filter(|(name, _)| name == "KV-Operation").cloned();
+        let headers: Vec<_> = again.headers.iter().cloned().chain(deletion).collect();
+        server.stream.store(&[Outgoing { headers: headers.into(), ..again }]);
     }
 }

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Violation;
+use super::beats::Beats;
 use super::bucket::Said;
 use super::committing::Committing;
-use super::env::{Answer, Env, What};
+use super::env::{Answer, Env, Shown, What};
 use super::member::{Asks, Member};
 use super::module::{Module, subjects};
 use super::taking::Busy;
@@ -50,17 +51,6 @@ pub struct Host {
     pub(super) committing: Committing,
 }
 
-/// What it tells of itself.
-struct Beats {
-    own: Heartbeat,
-    said: Option<Heartbeat>,
-    next: Instant,
-    told: Instant,
-    is_told: bool,
-    /// Whether it was silent for so long that the others took it to be dead.
-    is_back: bool,
-}
-
 /// A module on a host.
 pub struct Slot {
     pub module: Arc<Module>,
@@ -95,7 +85,6 @@ impl Host {
             heard.insert(beat.host, now);
             members.hear(beat.clone());
         }
-        let beats = Beats { said: Some(own.clone()), own, next: now, told: now, is_told: true, is_back: false };
         Self {
             id,
             ahead: Duration::ZERO,
@@ -106,7 +95,7 @@ impl Host {
             heard,
             settles: now,
             at: env.bucket.said(),
-            beats,
+            beats: Beats::new(own, now),
             looks: now,
             slots,
             busy: None,
@@ -128,20 +117,7 @@ impl Host {
 
     /// Tells the others that it lives, if it is time or there is news.
     pub fn beat(&mut self, env: &mut Env) {
-        let (now, ttl) = (self.clock(env), env.rhythm.ttl);
-        if now < self.beats.next && self.beats.said.as_ref() == Some(&self.beats.own) {
-            return;
-        }
-        self.beats.next = now + env.rhythm.every();
-        self.beats.said = Some(self.beats.own.clone());
-        if self.is_linked() && env.server().answers() {
-            env.bucket.put(self.beats.own.clone(), env.now, ttl);
-            if !env.random.percent(5) {
-                self.beats.is_back |= now.duration_since(self.beats.told) > ttl;
-                self.beats.told = now;
-            }
-        }
-        self.beats.is_told = now.duration_since(self.beats.told) < ttl;
+        self.beats.beat(env, self.clock(env), self.is_linked());
     }
 
     /// Sees to one thing that concerns which lanes it owns.
@@ -156,7 +132,7 @@ impl Host {
             return self.lane_ended(env, &lane, is_lost);
         }
         let (before, now) = (self.members.count(), self.clock(env));
-        let mut is_news = std::mem::take(&mut self.beats.is_back) && self.was_missed(env);
+        let mut is_news = self.beats.is_back() && self.was_missed(env);
         for _ in 0..env.random.below(4) {
             if let Some(said) = env.bucket.get(self.at).filter(|_| self.is_linked()).cloned() {
                 self.at += 1;
@@ -186,7 +162,7 @@ impl Host {
     }
 
     fn forget_silent(&mut self, env: &Env) {
-        if !self.beats.is_told {
+        if !self.beats.is_told() {
             return;
         }
         let now = self.clock(env);
@@ -201,7 +177,7 @@ impl Host {
     /// The others did not hear of it in time: it gives its lanes up, and takes its share anew.
     fn was_missed(&mut self, env: &mut Env) -> bool {
         env.trace.count("hosts missed", 1);
-        env.note(format_args!("{} was missed", self.id));
+        env.note(format_args!("{} was missed", Shown(self.id)));
         self.settles = self.clock(env) + env.rhythm.every() * 2;
         self.release_all();
         true
@@ -268,7 +244,7 @@ impl Host {
     pub(super) fn tell(&mut self) {
         let own = heartbeat(self.id, &self.slots);
         if self.members.hear(own.clone()) {
-            self.beats.own = own;
+            self.beats.tell(own);
         }
     }
 

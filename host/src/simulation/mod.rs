@@ -9,6 +9,7 @@
 //! to a real one. [`bug`] breaks the shells on purpose, to see that the oracle notices.
 
 mod against_server;
+mod beats;
 mod bucket;
 mod bug;
 mod committing;

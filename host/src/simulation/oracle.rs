@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Violation;
-use super::env::{Batch, Purpose};
+use super::env::{Batch, Purpose, Shown};
 use super::inputs::{Inputs, Kind};
 use super::module::{Module, payload};
 use super::stream::{header, value};
@@ -35,7 +35,7 @@ pub struct Oracle {
 struct Lane {
     covered: u64,
     position: u64,
-    /// Who may write its next checkpoint.
+    /// Who took it last.
     owner: Option<HostId>,
     counts: BTreeMap<Arc<str>, u64>,
 }
@@ -75,11 +75,12 @@ impl Oracle {
             let lane = self.lanes.entry(id.clone()).or_default();
             match batch.purpose {
                 Purpose::Take => lane.owner = Some(host),
-                Purpose::Commit if lane.owner != Some(host) => {
-                    let owner = lane.owner.map_or("nobody".to_owned(), |owner| owner.to_string());
-                    return Err(wrong(format!("{host} commits, though it is {owner}'s")));
+                // A host that does not know yet that it has released a lane may do so once more, until another takes it.
+                Purpose::Commit if lane.owner == Some(host) => {}
+                Purpose::Commit => {
+                    let owner = lane.owner.map_or("nobody".to_owned(), |owner| Shown(owner).to_string());
+                    return Err(wrong(format!("{} commits, though {owner} took it last", Shown(host))));
                 }
-                Purpose::Commit => lane.owner = checkpoint.owner.map(|_| host),
             }
             let said = parts.said.remove(&id).unwrap_or_default();
             self.advance(inputs, (&id, &module), &checkpoint, said, &mut parts.writes).map_err(wrong)?;

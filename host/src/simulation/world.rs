@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::bug::Bug;
-use super::env::{Answer, Batch, Env, Packet, What};
+use super::env::{Answer, Batch, Env, Packet, Shown, What};
 use super::faults::{Faults, Happens};
 use super::host::Host;
 use super::inputs::{CREATED, Kind, STREAM};
@@ -48,6 +48,10 @@ pub fn run(seed: u64, bug: Option<Bug>) -> Run {
     let last = world.env.server().stream.last();
     world.env.note(format_args!("the stream ends at {last}"));
     Run { trace: world.env.trace, violation: outcome.err() }
+}
+
+fn incomplete() -> Outcome {
+    Outcome::Ambiguous("batch incomplete".to_owned())
 }
 
 impl World {
@@ -119,7 +123,7 @@ impl World {
         }
         let left = self.hosts.extract_if(.., |_, host| host.has_left()).map(|(id, _)| id);
         for id in left.collect::<Vec<_>>() {
-            self.env.note(format_args!("{id} has left"));
+            self.env.note(format_args!("{} has left", Shown(id)));
             self.env.bucket.remove(id);
         }
     }
@@ -169,13 +173,14 @@ impl World {
             return Ok(());
         }
         let Packet { host, call, what } = self.env.net.swap_remove(self.env.random.pick(&may));
-        if self.faults.loses(&mut self.env.random) && !matches!(what, What::Answer(_)) {
-            return Ok(());
-        }
+        let is_lost = self.faults.loses(&mut self.env.random);
         let answer = match what {
             What::Answer(answer) => {
                 return self.with(host, |host, env| host.answered(env, call, answer)).unwrap_or(Ok(()));
             }
+            // Lost as a whole, or in part: then the server has what comes last, and says that it is not complete.
+            What::Batch(_) if is_lost => self.env.random.percent(50).then(|| Answer::Stored(incomplete())),
+            What::Read(_) if is_lost => None,
             What::Batch(batch) => {
                 if self.faults.repeats(&mut self.env.random) {
                     self.env.net.push(Packet { host, call: 0, what: What::Batch(batch.clone()) });
@@ -198,7 +203,7 @@ impl World {
     pub fn store(&mut self, host: HostId, batch: &Batch) -> Result<Option<Outcome>, Violation> {
         let outcome = self.env.server().store(&batch.messages);
         let purpose = batch.purpose;
-        self.env.note(format_args!("{host} {purpose:?}, {} messages: {outcome:?}", batch.messages.len()));
+        self.env.note(format_args!("{}, {purpose:?}, {} messages: {outcome:?}", Shown(host), batch.messages.len()));
         if let Some(Outcome::Committed(_)) = outcome {
             for message in &batch.messages {
                 self.env.note(format_args!("  {} {:?}", message.subject, message.payload));
@@ -213,7 +218,7 @@ impl World {
         self.started += 1;
         let id = HostId::from_u128(self.started);
         let host = Host::join(id, &mut self.env, |other| !self.hosts.contains_key(&other));
-        self.env.note(format_args!("{id} joins"));
+        self.env.note(format_args!("{} joins", Shown(id)));
         self.hosts.insert(id, host);
     }
 
