@@ -34,6 +34,8 @@ pub mod policy;
 pub mod query;
 pub mod route;
 pub mod service;
+#[cfg(test)]
+mod simulation;
 pub mod source;
 pub mod status;
 pub mod subject;

@@ -16,6 +16,7 @@ mod locate;
 #[allow(dead_code, reason = "shared with the demo: refused here before anything is built, read there")]
 mod options;
 mod schema;
+mod sim;
 mod step;
 mod test;
 mod tools;
@@ -54,6 +55,8 @@ enum Verb {
     },
     /// Fuzz what Pelton reads from others: messages, keys, config files, answers of guests
     Fuzz(fuzz::Options),
+    /// Simulate hosts that share lanes while everything fails that can: each seed is one run
+    Sim(sim::Options),
     /// Build the plugin `flag` in JavaScript, Python and C
     Languages,
     /// Install a browser for the tests of the web page
@@ -80,6 +83,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Ci => ci::run(),
         Verb::Bench { which, args } => bench::run(which, &args),
         Verb::Fuzz(options) => fuzz::run(&options),
+        Verb::Sim(options) => sim::run(&options),
         Verb::Languages => languages::build(),
         Verb::Browser => browser::install(),
         Verb::Setup => tools::install(),

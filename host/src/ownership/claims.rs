@@ -130,12 +130,6 @@ impl Claims {
         }
     }
 
-    /// Whether a lane is being finished and given up.
-    #[cfg(test)]
-    pub(super) fn is_releasing(&self, lane: u16) -> bool {
-        matches!(self.lanes.get(usize::from(lane)), Some(Claim::Releasing))
-    }
-
     /// The lanes that are ours.
     pub fn owned(&self) -> impl Iterator<Item = u16> + '_ {
         (0..).zip(&self.lanes).filter(|(_, claim)| !matches!(claim, Claim::Free(_))).map(|(lane, _)| lane)

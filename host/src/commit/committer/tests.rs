@@ -11,7 +11,6 @@ use crate::event::{Delivery, Mark, Message};
 mod batches;
 mod outcomes;
 mod replays;
-mod simulation;
 
 const ROOMY: Bounds = Bounds { message: 1 << 20, batch_messages: 1_000, batch_bytes: 8 << 20 };
 
