@@ -48,6 +48,7 @@ mod probe;
 mod progress;
 mod random;
 mod record;
+mod refused;
 mod reset;
 mod retail;
 mod scale;

@@ -28,6 +28,11 @@ pub struct Read {
 const CREDIT: usize = 1_000;
 /// Bytes asked for at once; never less than two of the largest messages that the server takes.
 const CREDIT_BYTES: usize = 4 << 20;
+/// The most bytes that are asked for at once, after nothing came: two of the largest messages that any server takes.
+const MOST_BYTES: usize = 128 << 20;
+/// How long nothing may come though messages are there. A server sends none that is larger than what was asked for, nor says
+/// so in a way that the client tells; and one that takes smaller messages by now may hold larger ones.
+const STALLED: Duration = Duration::from_secs(3);
 /// How often the server says that it is there, while it has nothing to send.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long one request for messages stands.
@@ -40,7 +45,8 @@ const AHEAD: usize = 64;
 pub fn spawn(stream: InputStream, filters: Vec<String>, after: Mark) -> mpsc::Receiver<Result<Item, Error>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let created = stream.created();
-    let reader = Reader { stream, created, filters, at: after, last: None, sender, tries: 0 };
+    let credit = CREDIT_BYTES.max(2 * stream.largest_message());
+    let reader = Reader { stream, created, filters, credit, at: after, last: None, sender, tries: 0 };
     tokio::spawn(reader.run());
     receiver
 }
@@ -58,6 +64,8 @@ struct Reader {
     stream: InputStream,
     created: String,
     filters: Vec<String>,
+    /// Bytes asked for at once.
+    credit: usize,
     at: Mark,
     last: Option<Arc<Message>>,
     sender: mpsc::Sender<Result<Item, Error>>,
@@ -95,26 +103,28 @@ impl Reader {
         let messages = consumer
             .stream()
             .max_messages_per_batch(CREDIT)
-            .max_bytes_per_batch(CREDIT_BYTES.max(2 * self.stream.largest_message()))
+            .max_bytes_per_batch(self.credit)
             .heartbeat(HEARTBEAT)
             .expires(EXPIRES)
             .messages()
             .await
             .map_err(|e| super::api(self.stream.name(), &e))?;
         if self.sender.send(Ok(Item::Pending(pending))).await.is_ok() {
-            self.forward(messages).await;
+            self.forward(messages, pending).await;
         }
         // A consumer that is not used is removed by the server after a while; this only does it sooner.
         self.stream.stream.delete_consumer(&name).await.ok();
         Ok(())
     }
 
-    async fn forward(&mut self, mut messages: pull::Stream) {
+    async fn forward(&mut self, mut messages: pull::Stream, mut pending: u64) {
         let mut expected = 1;
         loop {
             let next = tokio::select! {
+                biased;
                 next = messages.next() => next,
                 () = self.sender.closed() => return,
+                () = tokio::time::sleep(STALLED), if pending > 0 => return self.ask_for_more(),
             };
             let read = match next {
                 Some(Ok(received)) => read_of(received, expected),
@@ -130,12 +140,19 @@ impl Reader {
             };
             failpoint::reach("reader", self.stream.name());
             expected += 1;
+            pending = read.pending;
             self.tries = 0;
             self.last = Some(read.message.clone());
             if self.sender.send(Ok(Item::Message(read))).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// The next message may be larger than what was asked for.
+    fn ask_for_more(&mut self) {
+        self.credit = self.credit.saturating_mul(4).min(MOST_BYTES);
+        info!(stream = self.stream.name(), bytes = self.credit, "messages are there and none comes: more is asked for");
     }
 }
 

@@ -267,7 +267,7 @@ impl World {
                 self.late.push(batch.to_vec());
                 ambiguous()
             }
-            Fate::Unavailable => Outcome::Unavailable("no leader".to_owned()),
+            Fate::Unavailable => Outcome::Unavailable(Hindrance::Server, "no leader".to_owned()),
         };
         let actions = self.committer.resolve(outcome);
         self.act(actions);
