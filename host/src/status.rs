@@ -205,7 +205,7 @@ impl Status {
         self.0.metrics.commits.sent(outcome, size, took.as_secs_f64());
         let refusal = match outcome {
             Outcome::Committed(_) | Outcome::GuardRejected => None,
-            Outcome::Ambiguous(reason) | Outcome::Refused(reason) | Outcome::Unavailable(reason) => {
+            Outcome::Ambiguous(reason) | Outcome::Refused(reason) | Outcome::Unavailable(_, reason) => {
                 Some(reason.clone())
             }
         };
@@ -215,6 +215,7 @@ impl Status {
     /// Notes that no batch is in hand any more: what stood in the way of the last one is over, however it ended.
     pub fn settled(&self) {
         *self.0.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.metrics.commits.settled();
     }
 
     /// Counts what was committed of a module.
@@ -254,6 +255,7 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commit::hindrance::Hindrance;
 
     #[test]
     fn a_batch_that_is_not_stored_is_a_reason_until_one_is() {
@@ -263,11 +265,13 @@ mod tests {
             status.reasons().into_iter().map(|reason| (reason.what, reason.reason)).collect::<Vec<_>>()
         };
         let full = || "insufficient storage (10047)".to_owned();
-        for outcome in [Outcome::Unavailable(full()), Outcome::Refused(full()), Outcome::Ambiguous(full())] {
+        for outcome in
+            [Outcome::Unavailable(Hindrance::Storage, full()), Outcome::Refused(full()), Outcome::Ambiguous(full())]
+        {
             assert_eq!(reasons(outcome), [("commit", full())]);
         }
         assert_eq!(reasons(Outcome::GuardRejected), []);
-        assert_eq!(reasons(Outcome::Unavailable(full())).len(), 1);
+        assert_eq!(reasons(Outcome::Unavailable(Hindrance::Storage, full())).len(), 1);
         assert_eq!(reasons(Outcome::Committed(Sequence(7))), []);
         assert_eq!(reasons(Outcome::Ambiguous("timed out".to_owned())).len(), 1);
         status.settled();

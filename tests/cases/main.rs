@@ -51,6 +51,7 @@ mod probe;
 mod progress;
 mod random;
 mod record;
+mod refused;
 mod reset;
 mod retail;
 mod scale;

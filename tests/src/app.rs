@@ -43,6 +43,16 @@ impl App {
         Ok(app)
     }
 
+    /// The same on a server with this config, in which whoever connects without a name may work.
+    pub async fn on_server(server: &str, modules: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let server = Server::start_with(&folder.path().join("store"), server, &[]).await?;
+        let (client, url) = (server.client().await?, server.url());
+        let app = Self { server, client, url, folder };
+        app.configure(modules)?;
+        Ok(app)
+    }
+
     /// An app with the stream `IN` on the subjects `in.>`.
     pub async fn with_input(modules: &str) -> Result<Self> {
         let app = Self::new(modules).await?;

@@ -74,6 +74,11 @@ impl Running {
         self.wait(FINISHING).await
     }
 
+    /// Tells the child to read its config again (SIGHUP).
+    pub fn hang_up(&self) -> Result<()> {
+        signal(self.child.id(), libc::SIGHUP)
+    }
+
     /// Lets the child do nothing (SIGSTOP) until [`Running::wake`].
     pub fn freeze(&self) -> Result<()> {
         signal(self.child.id(), libc::SIGSTOP)

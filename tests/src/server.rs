@@ -16,6 +16,8 @@ use crate::{locate, process::Running, wait::eventually};
 const STARTING: Duration = Duration::from_secs(30);
 /// The server's config, in its folder, if it has one.
 const CONFIG: &str = "nats-server.conf";
+/// What it logs, in its folder.
+const LOG: &str = "nats-server.log";
 /// While the server is down its port may be taken for a moment, even by a client that tries to reconnect.
 const ATTEMPTS: u32 = 5;
 
@@ -55,6 +57,19 @@ impl Server {
         fs::write(folder.join(CONFIG), config)?;
         let (running, port) = launch(folder, None, &[], environment).await?;
         Ok(Self { running, port, folder: folder.to_path_buf(), arguments: Vec::new(), _temporary: None })
+    }
+
+    /// Has the server take another config, and waits until it has.
+    pub async fn reload(&self, config: &str) -> Result<()> {
+        let reloaded = || -> Result<usize> {
+            Ok(fs::read_to_string(self.folder.join(LOG))?.matches("Reloaded server configuration").count())
+        };
+        let before = reloaded()?;
+        fs::write(self.folder.join(CONFIG), config)?;
+        self.running.hang_up()?;
+        let taken =
+            eventually("the server to take its config", STARTING, async || Ok((reloaded()? > before).then_some(())));
+        taken.await.with_context(|| fs::read_to_string(self.folder.join(LOG)).unwrap_or_default())
     }
 
     /// The port that it listens on.
@@ -114,7 +129,7 @@ async fn launch(
     for left_by_a_crash in ports_files(folder)? {
         fs::remove_file(left_by_a_crash)?;
     }
-    let log = folder.join("nats-server.log");
+    let log = folder.join(LOG);
     let port = port.map_or("-1".into(), |port| port.to_string());
     let mut command = Command::new(locate::nats_server()?);
     command.args(["-a", "127.0.0.1", "-p", &port, "-js"]);

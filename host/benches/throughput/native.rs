@@ -93,7 +93,7 @@ impl Pipeline {
             Ok(Running { module, origin, checkpoint, subject, guard: NEVER_WRITTEN })
         };
         let modules = load.modules.iter().map(running).collect::<Result<_>>()?;
-        let publisher = Publisher::new(server.client().await?);
+        let publisher = Publisher::new(server.client().await?, tokio::sync::watch::channel(String::new()).1);
         Ok(Self { input, publisher, modules, gathered: Gathered::default(), last: None })
     }
 

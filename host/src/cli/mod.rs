@@ -30,7 +30,6 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::output::Format;
-use crate::commit::batch::Publisher;
 use crate::commit::ledger::Ledger;
 use crate::config::{self, Config};
 use crate::host::{self, Connections, connect};
@@ -126,7 +125,7 @@ struct Reading {
 impl Reading {
     /// The app's ledger, to write what an operator decides.
     fn ledger(&self) -> Ledger {
-        let publisher = Publisher::new(self.connections.commit.clone());
+        let publisher = self.connections.publisher();
         Ledger::new(self.subjects.clone(), self.query.reader().clone(), publisher)
     }
 }

@@ -5,6 +5,7 @@
 
 mod action;
 mod build;
+mod cut;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct Batch {
     parts: Vec<Part>,
     /// How often it was sent without a clear answer.
     unanswered: u32,
+    /// Whether it is what is left of a batch that the server cut: then it may not be built anew.
+    is_rest: bool,
 }
 
 /// What a batch holds of one lane.
@@ -189,7 +192,7 @@ impl Committer {
             Outcome::GuardRejected => self.rejected(batch),
             Outcome::Refused(reason) => self.refused(batch, &reason),
             Outcome::Ambiguous(_) => self.check(batch, false),
-            Outcome::Unavailable(reason) => {
+            Outcome::Unavailable(_, reason) => {
                 self.flight = Flight::Waiting(batch);
                 vec![Action::Resend(reason)]
             }
@@ -291,11 +294,15 @@ impl Committer {
     /// guard lets just one of them in. After some times it is taken to be too large for an answer.
     fn unanswered(&mut self, mut batch: Batch) -> Vec<Action> {
         batch.unanswered += 1;
+        let reason = format!("no clear answer to a batch of {} messages", batch.messages.len());
+        if batch.is_rest {
+            self.flight = Flight::Waiting(batch);
+            return vec![Action::Resend(reason)];
+        }
         if batch.unanswered.is_multiple_of(UNANSWERED_AT_MOST) && (batch.parts.len() > 1 || self.shrink(&batch)) {
             self.split(batch);
             return Vec::new();
         }
-        let reason = format!("no clear answer to a batch of {} messages", batch.messages.len());
         if batch.unanswered >= UNANSWERED_IN_ALL {
             return self.refused(batch, &reason);
         }
@@ -304,12 +311,19 @@ impl Committer {
     }
 
     fn refused(&mut self, batch: Batch, reason: &str) -> Vec<Action> {
-        if batch.parts.len() > 1 || self.shrink(&batch) {
+        if !batch.is_rest && (batch.parts.len() > 1 || self.shrink(&batch)) {
             self.split(batch);
             return Vec::new();
         }
+        let is_rest = batch.is_rest;
         let Some(Part { lane: id, .. }) = batch.parts.into_iter().next() else { return Vec::new() };
         let Some(lane) = self.lanes.get(&id) else { return Vec::new() };
+        if is_rest {
+            return self.halt(
+                &id,
+                &format!("the server stored only the first messages of a batch, and refuses the rest: {reason}"),
+            );
+        }
         let refused = lane.steps.front().map(|step| &step.covers);
         match refused {
             Some(Covers::Input(input)) if lane.condemned != Some(input.sequence()) => {
@@ -401,7 +415,7 @@ impl Committer {
 
     /// A batch of what `ids` have handed in. Each lane gets a fair share of the room; what one leaves, the next may use.
     fn build<'a>(&self, ids: impl IntoIterator<Item = &'a LaneId>) -> Option<Batch> {
-        let mut batch = Batch { messages: Vec::new(), parts: Vec::new(), unanswered: 0 };
+        let mut batch = Batch { messages: Vec::new(), parts: Vec::new(), unanswered: 0, is_rest: false };
         let mut room = Room { messages: self.bounds.batch_messages, bytes: self.bounds.batch_bytes };
         let waiting = ids.into_iter().filter_map(|id| Some((id, self.lanes.get(id)?)));
         let waiting: Vec<_> = waiting.filter(|(_, lane)| lane.has_work()).collect();

@@ -281,7 +281,7 @@ impl Ledger {
         match self.publisher.publish(batch).await {
             Outcome::Committed(last) => Ok(last),
             Outcome::GuardRejected => Err(Error::Contended),
-            Outcome::Ambiguous(cause) | Outcome::Unavailable(cause) => Err(Error::Unanswered(cause)),
+            Outcome::Ambiguous(cause) | Outcome::Unavailable(_, cause) => Err(Error::Unanswered(cause)),
             Outcome::Refused(cause) => Err(Error::Refused(cause)),
         }
     }

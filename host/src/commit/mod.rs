@@ -1,8 +1,8 @@
 //! The commit: everything that modules cause goes into one stream, in atomic batches guarded by checkpoints. Nothing
 //! else writes to the app stream.
 //!
-//! [`committer`] decides (a state machine without I/O), [`task`] waits and acts, [`batch`] publishes, [`checkpoint`] is
-//! what guards. [`app_stream`] and [`witness`] make and verify what is written to, [`ledger`] and [`record`] keep what
+//! [`committer`] decides (a state machine without I/O), [`task`] waits and acts, [`sender`] sends and
+//! looks what became of it ([`batch`], [`landed`], [`hindrance`]), [`checkpoint`] is what guards. [`app_stream`] and [`witness`] make and verify what is written to, [`ledger`] and [`record`] keep what
 //! modules are, [`read`] reads back.
 
 pub mod app_stream;
@@ -10,9 +10,12 @@ pub mod audit;
 pub mod batch;
 pub mod checkpoint;
 pub mod committer;
+pub mod hindrance;
+pub mod landed;
 pub mod ledger;
 pub mod read;
 pub mod record;
+pub mod sender;
 pub mod task;
 pub mod witness;
 

@@ -96,6 +96,15 @@ impl Reader {
         Ok(subjects)
     }
 
+    /// The first message on `subject` at or behind `from`, from the leader.
+    pub async fn next_on(&self, subject: &str, from: Sequence) -> Result<Option<StreamMessage>, Unreadable> {
+        match self.stream.get_first_raw_message_by_subject(subject, from.0).await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(self.unreadable(subject, &error)),
+        }
+    }
+
     /// The message at `sequence`, from the leader.
     pub async fn at(&self, sequence: Sequence) -> Result<Option<StreamMessage>, Unreadable> {
         match self.stream.get_raw_message(sequence.0).await {

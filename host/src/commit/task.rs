@@ -1,17 +1,17 @@
 //! The committer's shell: waits for steps and answers, lets [`Committer`] decide, acts.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use crate::commit::batch::{Outcome, Publisher};
+use crate::commit::batch::Publisher;
 use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::committer::{Action, Committer};
 use crate::commit::read::{Error, Reader};
+use crate::commit::sender::{Became, Sender};
 use crate::commit::{Done, LaneId};
-use crate::effects::Outgoing;
 use crate::event::Sequence;
 use crate::failpoint;
 use crate::policy::backoff;
@@ -84,7 +84,7 @@ pub enum Notice {
 /// The committer's task: state machine, connection, and the way back to the lanes.
 pub struct Task {
     committer: Committer,
-    publisher: Publisher,
+    sender: Sender,
     reader: Reader,
     status: Status,
     lanes: HashMap<LaneId, mpsc::UnboundedSender<Notice>>,
@@ -94,7 +94,8 @@ pub struct Task {
 impl Task {
     /// A task that commits with `publisher`, reads checkpoints back with `reader` and tells `status` how it goes.
     pub fn new(committer: Committer, publisher: Publisher, reader: Reader, status: Status) -> Self {
-        Self { committer, publisher, reader, status, lanes: HashMap::new(), spans: None }
+        let sender = Sender::new(publisher, reader.clone(), status.clone());
+        Self { committer, sender, reader, status, lanes: HashMap::new(), spans: None }
     }
 
     /// The same, telling `spans` of sampled inputs.
@@ -135,14 +136,13 @@ impl Task {
         let Some(messages) = self.committer.next_batch() else { return false };
         failpoint::reach("committer", "batch");
         let began = SystemTime::now();
-        let (mut outcome, mut size) = publish(&self.publisher, &self.status, messages).await;
+        let (mut became, mut size) = self.sender.send(messages).await;
         let mut resent = 0;
         loop {
-            match &outcome {
-                Outcome::Committed(last) => debug!(sequence = last.0, "batch committed"),
-                other => warn!(outcome = ?other, "batch not committed"),
-            }
-            let mut actions = VecDeque::from(self.committer.resolve(outcome));
+            let mut actions = VecDeque::from(match became {
+                Became::Whole(outcome) => self.committer.resolve(outcome),
+                Became::Cut(landed, reason) => self.committer.cut(landed.first, landed.stored, reason),
+            });
             let mut resend = false;
             while let Some(action) = actions.pop_front() {
                 match action {
@@ -150,9 +150,8 @@ impl Task {
                         let stored = self.checkpoint(&lane).await;
                         actions = self.committer.checked(stored).into();
                     }
-                    Action::Resend(reason) => {
+                    Action::Resend(_) => {
                         resent += 1;
-                        warn!(reason, "batch waits, to be sent again");
                         tokio::time::sleep(pause(resent)).await;
                         resend = true;
                     }
@@ -164,7 +163,7 @@ impl Task {
             }
             self.tell_spans(began, size, resent + 1);
             match if resend { self.committer.resend() } else { None } {
-                Some(messages) => (outcome, size) = publish(&self.publisher, &self.status, messages).await,
+                Some(messages) => (became, size) = self.sender.send(messages).await,
                 None => {
                     self.status.settled();
                     return true;
@@ -219,16 +218,10 @@ impl Task {
     }
 }
 
-/// Publishes a batch, and notes what became of it; with its messages and bytes.
-async fn publish(publisher: &Publisher, status: &Status, messages: &[Outgoing]) -> (Outcome, (usize, usize)) {
-    let (size, began) = ((messages.len(), messages.iter().map(Outgoing::size).sum()), Instant::now());
-    let outcome = publisher.publish(messages).await;
-    failpoint::reach("committer", "answer");
-    status.sent(&outcome, size, began.elapsed());
-    (outcome, size)
-}
+/// The longest pause before another try: so late, at most, does a host see that what was in the way is mended.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The pause before another try, spread so that hosts do not retry in step.
-fn pause(tries: u32) -> Duration {
-    backoff(Sequence(u64::from(std::process::id())), tries)
+pub(super) fn pause(tries: u32) -> Duration {
+    backoff(Sequence(u64::from(std::process::id())), tries).min(LONGEST_PAUSE)
 }

@@ -10,7 +10,6 @@ use time::OffsetDateTime;
 
 use super::{AppStream, Facts, Input, Module, Server, Storage, Sync};
 use crate::commit::app_stream;
-use crate::commit::batch::Publisher;
 use crate::commit::read::Reader;
 use crate::commit::record::Record;
 use crate::commit::witness::Witness;
@@ -132,7 +131,7 @@ async fn of_app_stream(
     now: OffsetDateTime,
 ) -> AppStream {
     let info = reader.info();
-    let publisher = Publisher::new(connections.commit.clone());
+    let publisher = connections.publisher();
     let mut may_publish = Ok(());
     for subject in subjects.samples() {
         may_publish = may_publish.and(publisher.may_publish(subject).await);

@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, Event, jetstream};
+use async_nats::{Client, ConnectOptions, Event, ServerError, jetstream};
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::Error;
+use crate::commit::batch::Publisher;
 use crate::config::{Auth, Nats, Tls};
 use crate::event::Sequence;
 use crate::policy::backoff;
@@ -23,22 +25,29 @@ pub struct Connections {
     pub read: Client,
     /// For batches, and nothing else.
     pub commit: Client,
+    /// What the server last did not let through on the connection for batches, as it says it.
+    denied: watch::Receiver<String>,
     api_prefix: String,
 }
 
 /// Connects twice.
 pub async fn connect(nats: &Nats) -> Result<Connections, Error> {
-    let (read, commit) = (one(nats, "pelton-read").await?, one(nats, "pelton-commit").await?);
-    Ok(Connections { read, commit, api_prefix: nats.api_prefix.clone() })
+    let ((read, _), (commit, denied)) = (one(nats, "pelton-read").await?, one(nats, "pelton-commit").await?);
+    Ok(Connections { read, commit, denied, api_prefix: nats.api_prefix.clone() })
 }
 
-async fn one(nats: &Nats, name: &'static str) -> Result<Client, Error> {
+/// A connection, and what the server does not let through on it.
+async fn one(nats: &Nats, name: &'static str) -> Result<(Client, watch::Receiver<String>), Error> {
     let failed = |cause: String| Error::Connect { url: nats.shown(), cause };
+    let (deny, denied) = watch::channel(String::new());
     let options = ConnectOptions::new()
         .name(name)
         .request_timeout(Some(TIMEOUT))
         .reconnect_delay_callback(|attempt| backoff(Sequence(u64::from(std::process::id())), reconnects(attempt)))
-        .event_callback(move |event| async move { log(name, &event) });
+        .event_callback(move |event| {
+            let deny = deny.clone();
+            async move { heard(name, &event, &deny) }
+        });
     let options = authenticated(options, &nats.auth).await.map_err(failed)?;
     let options = secured(options, nats.tls.as_ref());
     let options = match &nats.inbox_prefix {
@@ -46,7 +55,8 @@ async fn one(nats: &Nats, name: &'static str) -> Result<Client, Error> {
         None => options,
     };
     let servers: Vec<&str> = nats.servers.iter().map(String::as_str).collect();
-    options.connect(servers).await.map_err(|e| failed(because(&e)))
+    let client = options.connect(servers).await.map_err(|e| failed(because(&e)))?;
+    Ok((client, denied))
 }
 
 /// An error with its causes, which the client keeps apart.
@@ -99,17 +109,32 @@ fn reconnects(attempt: usize) -> u32 {
     u32::try_from(attempt).unwrap_or(u32::MAX)
 }
 
-fn log(connection: &str, event: &Event) {
+fn heard(connection: &str, event: &Event, deny: &watch::Sender<String>) {
     match event {
         Event::Connected => info!(connection, "connected"),
         Event::Disconnected => warn!(connection, "disconnected; trying to connect again"),
         // This program closes it.
         Event::Closed => debug!(connection, "closed"),
+        // Each message that is not let through gives one.
+        Event::ServerError(ServerError::Other(said)) if is_denial(said) => {
+            debug!(connection, said, "not let through");
+            deny.send_replace(said.clone());
+        }
         other => warn!(connection, event = %other, "connection"),
     }
 }
 
+/// Whether the server says that it does not let a message through.
+fn is_denial(said: &str) -> bool {
+    said.to_ascii_lowercase().contains("permissions violation for publish")
+}
+
 impl Connections {
+    /// What publishes batches.
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.commit.clone(), self.denied.clone())
+    }
+
     /// JetStream, on the connection for reading.
     pub fn jetstream(&self) -> jetstream::Context {
         jetstream::with_prefix(self.read.clone(), &self.api_prefix)

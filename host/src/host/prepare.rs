@@ -4,7 +4,6 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{App, Connections, Error, Place};
-use crate::commit::batch::Publisher;
 use crate::commit::ledger::Ledger;
 use crate::commit::read::Reader;
 use crate::commit::{app_stream, witness::Witness};
@@ -82,7 +81,7 @@ pub async fn app(config: &Config, connections: &Connections, place: &Place) -> R
         "committed means stored by {} of {servers} servers, each of which syncs to disk as its sync_interval says",
         servers / 2 + 1,
     );
-    let publisher = Publisher::new(connections.commit.clone());
+    let publisher = connections.publisher();
     let ledger = Ledger::new(subjects.clone(), reader.clone(), publisher.clone());
     let status = Status::new(config.modules.iter().filter(|module| place.may_run(module)));
     let (name, traces) = (config.app.clone(), config.traces.clone());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::jetstream::{Context, stream::Config};
 use bytes::Bytes;
 use pelton_tests::{Server, eventually};
+use tokio::sync::watch;
 
 use super::module::subjects;
 use super::random::Random;
@@ -38,7 +39,8 @@ impl Both {
         let server = Server::start().await.unwrap();
         let context = async_nats::jetstream::new(server.client().await.unwrap());
         let reader = app_stream::create(&context, &subjects(), 1).await.unwrap();
-        let publisher = Publisher::new(server.client().await.unwrap());
+        let (_, denied) = watch::channel(String::new());
+        let publisher = Publisher::new(server.client().await.unwrap(), denied);
         Self { _server: server, context, publisher, reader, model: Stream::new(BATCH) }
     }
 
@@ -68,7 +70,7 @@ fn class(outcome: &Outcome) -> (&'static str, u64) {
         Outcome::GuardRejected => ("guard rejected", 0),
         Outcome::Ambiguous(_) => ("ambiguous", 0),
         Outcome::Refused(_) => ("refused", 0),
-        Outcome::Unavailable(_) => ("unavailable", 0),
+        Outcome::Unavailable(..) => ("unavailable", 0),
     }
 }
 

@@ -132,7 +132,7 @@ impl Host {
                 Outcome::GuardRejected => "guards rejected",
                 Outcome::Ambiguous(_) => "answers missing",
                 Outcome::Refused(_) => "batches refused",
-                Outcome::Unavailable(_) => "batches not taken",
+                Outcome::Unavailable(..) => "batches not taken",
             },
             1,
         );

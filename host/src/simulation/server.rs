@@ -6,6 +6,7 @@ use super::random::Random;
 use super::stream::{Stream, value};
 use crate::commit::batch::Outcome;
 use crate::commit::checkpoint::{NEVER_WRITTEN, Stored};
+use crate::commit::hindrance::Hindrance;
 use crate::effects::Outgoing;
 
 /// What is wrong with the server at present.
@@ -49,8 +50,8 @@ impl Server {
     pub fn store(&mut self, batch: &[Outgoing]) -> Option<Outcome> {
         match self.trouble {
             Some(Trouble::Leaderless) if self.random.percent(50) => None,
-            Some(Trouble::Leaderless) => Some(Outcome::Unavailable("no leader".to_owned())),
-            Some(Trouble::Full) => Some(Outcome::Unavailable("no storage left".to_owned())),
+            Some(Trouble::Leaderless) => Some(Outcome::Unavailable(Hindrance::Server, "no leader".to_owned())),
+            Some(Trouble::Full) => Some(Outcome::Unavailable(Hindrance::Storage, "no storage left".to_owned())),
             Some(Trouble::Shrunk(_)) | None => Some(self.stream.store(batch)),
         }
     }

@@ -88,7 +88,7 @@ impl Host {
                     each.for_each(|job| self.jobs.push_front(job));
                 }
                 Outcome::Refused(reason) => return Err(Violation(format!("a takeover was refused: {reason}"))),
-                Outcome::GuardRejected | Outcome::Ambiguous(_) | Outcome::Unavailable(_) => {
+                Outcome::GuardRejected | Outcome::Ambiguous(_) | Outcome::Unavailable(..) => {
                     self.refused(now, &module, taking.into_keys());
                 }
             },

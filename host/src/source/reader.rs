@@ -33,6 +33,11 @@ pub struct Read {
 const CREDIT: usize = 1_000;
 /// Bytes asked for at once; never less than two of the largest messages that the server takes.
 const CREDIT_BYTES: usize = 4 << 20;
+/// The most bytes that are asked for at once, after nothing came: two of the largest messages that any server takes.
+const MOST_BYTES: usize = 128 << 20;
+/// How long nothing may come though messages are there. A server sends none that is larger than what was asked for, nor says
+/// so in a way that the client tells; and one that takes smaller messages by now may hold larger ones.
+const STALLED: Duration = Duration::from_secs(3);
 /// How often the server says that it is there, while it has nothing to send.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How long one request for messages stands.
@@ -56,8 +61,9 @@ pub fn spawn_telling(stream: InputStream, filters: Vec<String>, after: Mark) -> 
 fn start(stream: InputStream, filters: Vec<String>, at: Mark, tells: bool) -> mpsc::Receiver<Result<Item, Error>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let created = stream.created();
-    let reader =
-        Reader { stream, created, filters, at, last: None, tells, doubts: Doubts::default(), sender, tries: 0 };
+    let credit = CREDIT_BYTES.max(2 * stream.largest_message());
+    let doubts = Doubts::default();
+    let reader = Reader { stream, created, filters, credit, at, last: None, tells, doubts, sender, tries: 0 };
     tokio::spawn(reader.run());
     receiver
 }
@@ -86,6 +92,8 @@ struct Reader {
     stream: InputStream,
     created: String,
     filters: Vec<String>,
+    /// Bytes asked for at once.
+    credit: usize,
     at: Mark,
     last: Option<Arc<Message>>,
     /// Whether it tells where it moved without a message.
@@ -129,26 +137,27 @@ impl Reader {
         let messages = consumer
             .stream()
             .max_messages_per_batch(CREDIT)
-            .max_bytes_per_batch(CREDIT_BYTES.max(2 * self.stream.largest_message()))
+            .max_bytes_per_batch(self.credit)
             .heartbeat(HEARTBEAT)
             .expires(EXPIRES)
             .messages()
             .await
             .map_err(|e| super::api(self.stream.name(), &e))?;
         if self.sender.send(Ok(Item::Pending(pending))).await.is_ok() {
-            self.forward(&consumer, messages).await;
+            self.forward(&consumer, messages, pending).await;
         }
         // A consumer that is not used is removed by the server after a while; this only does it sooner.
         self.stream.stream.delete_consumer(&name).await.ok();
         Ok(())
     }
 
-    async fn forward(&mut self, consumer: &Consumer<pull::Config>, mut messages: pull::Stream) {
+    async fn forward(&mut self, consumer: &Consumer<pull::Config>, mut messages: pull::Stream, mut pending: u64) {
         let (mut expected, mut came) = (1, false);
         let looks = self.tells && self.stream.tells_of_loss();
         let mut idle = tokio::time::interval_at(tokio::time::Instant::now() + IDLE, IDLE);
         idle.set_missed_tick_behavior(MissedTickBehavior::Delay);
         self.doubts.clear();
+        let mut stalled = tokio::time::Instant::now() + STALLED;
         loop {
             let began = Instant::now();
             let next = tokio::select! {
@@ -162,6 +171,7 @@ impl Reader {
                     continue;
                 }
                 () = self.sender.closed() => return,
+                () = tokio::time::sleep_until(stalled), if pending > 0 => return self.ask_for_more(),
             };
             self.doubts.waited(began.elapsed());
             let read = match next {
@@ -181,7 +191,7 @@ impl Reader {
                 info!(stream = self.stream.name(), %error, "the reader begins anew");
                 return;
             }
-            (expected, came) = (expected + 1, true);
+            (expected, came, pending) = (expected + 1, true, read.pending);
             self.doubts.read(read.message.payload.len());
             self.tries = 0;
             self.last = Some(read.message.clone());
@@ -190,7 +200,14 @@ impl Reader {
                 return;
             }
             self.doubts.waited(began.elapsed());
+            stalled = tokio::time::Instant::now() + STALLED;
         }
+    }
+
+    /// The next message may be larger than what was asked for.
+    fn ask_for_more(&mut self) {
+        self.credit = self.credit.saturating_mul(4).min(MOST_BYTES);
+        info!(stream = self.stream.name(), bytes = self.credit, "messages are there and none comes: more is asked for");
     }
 }
 

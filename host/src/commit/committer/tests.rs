@@ -5,10 +5,12 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::commit::Write;
+use crate::commit::hindrance::Hindrance;
 use crate::effects::{CheckedWrite, GUARD};
 use crate::event::{Delivery, Mark, Message};
 
 mod batches;
+mod cut;
 mod outcomes;
 mod replays;
 

@@ -12,7 +12,6 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 
 use super::{Problem, Served};
-use crate::commit::batch::Publisher;
 use crate::commit::ledger::{self, Ledger};
 
 /// The endpoints.
@@ -45,7 +44,7 @@ fn machine() -> String {
 impl Served {
     /// The app's ledger, to write what an operator decides.
     fn ledger(&self) -> Ledger {
-        let publisher = Publisher::new(self.connections.commit.clone());
+        let publisher = self.connections.publisher();
         Ledger::new(self.query.subjects().clone(), self.query.reader().clone(), publisher)
     }
 }

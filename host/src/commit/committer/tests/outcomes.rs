@@ -249,7 +249,7 @@ fn while_the_server_cannot_store_the_same_batch_waits() {
     committer.submit(&id(0), 0, vec![step(1)]);
     let first = next(&mut committer);
     for _ in 0..100 {
-        let actions = committer.resolve(Outcome::Unavailable("no leader".to_owned()));
+        let actions = committer.resolve(Outcome::Unavailable(Hindrance::Server, "no leader".to_owned()));
         assert_eq!(actions, [Action::Resend("no leader".to_owned())]);
         committer.submit(&id(0), 0, vec![step(2)]);
         assert_eq!(shown(committer.resend().unwrap()), first);
