@@ -64,7 +64,7 @@ async fn two_hosts_that_each_believe_the_other_dead_settle_within_three_heartbea
         });
         let settled = settled.await.with_context(|| app.log_end())?;
         ensure!(began.elapsed() <= TTL, "they took {:?}: {}", began.elapsed(), app.log_end());
-        Ok(settled)
+        anyhow::Ok(settled)
     };
     let settled = tokio::select! {
         settled = dispute => settled?,
