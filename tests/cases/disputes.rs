@@ -37,9 +37,19 @@ async fn two_hosts_that_each_believe_the_other_dead_settle_within_three_heartbea
         logged(host, &["running"]).await?;
     }
     shared_by(&app, "oracle", oracle::LANES, 2).await?;
-    tokio::try_join!(oracle::reached(&app, 1_000), oracle::publish(&app, 4_000))?;
+    oracle::publish(&app, 2_000).await?;
+    oracle::finished(&app).await?;
     let before = owned(&app).await?;
-    let load = oracle::publish(&app, 4_000);
+    // No more than a slow machine can do, so that it is not its work that takes the time.
+    let load = async {
+        let mut tick = tokio::time::interval(std::time::Duration::from_millis(50));
+        loop {
+            tick.tick().await;
+            if let Err(error) = oracle::publish(&app, 5).await {
+                break error;
+            }
+        }
+    };
     let dispute = async {
         ensure!(forget_all(&app).await? == 2, "two hosts tell that they live");
         let began = Instant::now();
@@ -53,10 +63,13 @@ async fn two_hosts_that_each_believe_the_other_dead_settle_within_three_heartbea
             Ok(is_new.then_some(now))
         });
         let settled = settled.await.with_context(|| app.log_end())?;
-        ensure!(began.elapsed() <= TTL, "they took {:?}", began.elapsed());
-        Ok(settled)
+        ensure!(began.elapsed() <= TTL, "they took {:?}: {}", began.elapsed(), app.log_end());
+        anyhow::Ok(settled)
     };
-    let (settled, ()) = tokio::try_join!(dispute, load)?;
+    let settled = tokio::select! {
+        settled = dispute => settled?,
+        error = load => return Err(error),
+    };
     let hosts: std::collections::BTreeSet<_> = settled.iter().map(|(_, owner)| owner).collect();
     assert_eq!(hosts.len(), 2, "they share again");
     oracle::publish(&app, 2_000).await?;

@@ -46,8 +46,13 @@ async fn a_host_told_to_stop_under_full_load_ends_in_time_and_nothing_committed_
     assert!(0 < done && done < INPUTS, "{done} of {INPUTS} is no full load");
     let next = app.host_called("next")?;
     oracle::finished(&app).await?;
-    let calls = metrics::samples(&next).await?["pelton_handler_duration_seconds_count{module=\"oracle\"}"];
-    assert_eq!(calls as u64, INPUTS - done, "each input that was not committed runs once, and no other");
+    let left = (INPUTS - done) as f64;
+    metrics::reads(&next, "pelton_inputs_total{module=\"oracle\"}", left).await?;
+    // What is computed ahead of a commit that a slow machine does not answer in time runs again.
+    if !next.log()?.iter().any(|line| line.contains("lane begins again") || line.contains("lanes are given up")) {
+        let calls = metrics::samples(&next).await?["pelton_handler_duration_seconds_count{module=\"oracle\"}"];
+        assert_eq!(calls, left, "each input that was not committed runs once, and no other");
+    }
     oracle::verify(&app).await?;
     Ok(())
 }
