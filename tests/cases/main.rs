@@ -60,4 +60,5 @@ mod swap;
 mod tap;
 mod top;
 mod traces;
+mod versions;
 mod views_http;

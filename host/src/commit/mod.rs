@@ -3,13 +3,14 @@
 //!
 //! [`committer`] decides (a state machine without I/O), [`task`] waits and acts, [`batch`] publishes, [`checkpoint`] is
 //! what guards. [`app_stream`] and [`witness`] make and verify what is written to, [`ledger`] and [`record`] keep what
-//! modules are, [`read`] reads back.
+//! modules are, [`read`] reads back, [`format`](mod@format) tells versions of what is read apart.
 
 pub mod app_stream;
 pub mod audit;
 pub mod batch;
 pub mod checkpoint;
 pub mod committer;
+pub mod format;
 pub mod ledger;
 pub mod read;
 pub mod record;

@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Error;
 use crate::commit::LaneId;
-use crate::commit::audit::{self, Act, Letter};
+use crate::commit::audit::{Letter, Replaying};
+use crate::commit::format;
 use crate::commit::read::{Reader, is_deletion};
 use crate::dlq::{self, DeadLetter};
 use crate::event::Sequence;
@@ -108,7 +109,8 @@ async fn order(
     let subject = subjects.dead_letter(&lane.id.module, written, sequence.0);
     let last = reader.last(&subject).await.map_err(|error| again(error.to_string()))?;
     let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Answer::Gone)?;
-    let letter: DeadLetter = serde_json::from_slice(&last.payload).map_err(|error| again(error.to_string()))?;
+    let letter: DeadLetter =
+        format::read(&last.payload).map_err(|error| again(format!("the dead letter on {subject} {error}")))?;
     let original = if letter.is_cut() {
         lane.stream.message(sequence).await.map_err(|error| again(error.to_string()))?
     } else {
@@ -120,13 +122,11 @@ async fn order(
     if owner != lane.id.lane {
         return Err(again(format!("its key is lane {owner}'s by now")));
     }
-    let act = Act::Replay(Letter { module: lane.id.module.clone(), lane: written, sequence });
-    let removal = vec![
-        dlq::removal(subject, Sequence(last.sequence)),
-        audit::message(subjects, &who, act, OffsetDateTime::now_utc()),
-    ];
+    let letter = Letter { module: lane.id.module.clone(), lane: written, sequence };
+    let note = Replaying { subjects: subjects.clone(), who, letter, now: OffsetDateTime::now_utc() };
+    let removal = dlq::removal(subject, Sequence(last.sequence));
     let (answer, waiting) = oneshot::channel();
-    let order = Order { input: Arc::new(input), removal, answer };
+    let order = Order { input: Arc::new(input), removal, note, answer };
     lane.orders.send(order).await.map_err(|_| again("the lane has ended".to_owned()))?;
     Ok(waiting)
 }

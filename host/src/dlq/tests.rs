@@ -53,6 +53,7 @@ fn kept(input: &Delivery, cause: Cause, bounds: &Bounds) -> (Outgoing, DeadLette
 
 fn letter(payload: Payload) -> DeadLetter {
     DeadLetter {
+        format: 1,
         module: "totals".to_owned(),
         lane: 3,
         stream: "ORDERS".to_owned(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::commit::audit::Replaying;
 use crate::commit::{Covers, Done};
 use crate::effects::Outgoing;
 use crate::event::{Delivery, Sequence};
@@ -16,8 +17,10 @@ use crate::policy::{Cause, Failed, cause_of};
 pub struct Order {
     /// Its input.
     pub input: Arc<Delivery>,
-    /// The messages that remove it and say who did: the first is guarded by the dead letter's own position.
-    pub removal: Vec<Outgoing>,
+    /// The message that removes it, guarded by the dead letter's own position.
+    pub removal: Outgoing,
+    /// What is noted of it.
+    pub note: Replaying,
     /// Who waits for what comes of it.
     pub answer: oneshot::Sender<Answer>,
 }
@@ -85,14 +88,15 @@ impl Replays {
         !self.waiting.is_empty()
     }
 
-    /// Takes what became of the replay that ran; gives the step to commit.
-    pub fn ran(&mut self, step: Option<Done>, failed: Option<&Failed>) -> Option<Done> {
-        let Order { input, removal, answer } = self.running.take()?;
+    /// Takes what became of the replay that ran when the lane had run all its inputs up to `behind`; gives the step to
+    /// commit.
+    pub fn ran(&mut self, behind: Sequence, step: Option<Done>, failed: Option<&Failed>) -> Option<Done> {
+        let Order { input, removal, note, answer } = self.running.take()?;
         match (step, failed) {
             (Some(mut step), _) => {
                 let done = Answer::Replayed { events: step.events.len(), writes: step.writes.len() };
                 step.covers = Covers::Again;
-                step.own.extend(removal);
+                step.own.extend([removal, note.ran(behind)]);
                 self.committing.push_back((input.sequence(), answer, done));
                 Some(step)
             }

@@ -144,7 +144,7 @@ impl Task {
                         if is_replay {
                             tracer.iter().for_each(|tracer| tracer.replayed());
                             failpoint::reach("replay", id.module.as_str());
-                            steps = replays.ran(steps.pop(), ran.failed.as_ref()).into_iter().collect();
+                            steps = replays.ran(lane.behind(), steps.pop(), ran.failed.as_ref()).into_iter().collect();
                         } else {
                             (steps, halted) = keep(&id, &mut lane, &runner, &breaker, steps, &ran);
                         }
