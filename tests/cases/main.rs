@@ -53,6 +53,7 @@ mod retail;
 mod scale;
 mod shell;
 mod sizes;
+mod source;
 mod stock_clients;
 mod stopping;
 mod streams;

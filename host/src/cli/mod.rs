@@ -17,6 +17,7 @@ mod publish;
 mod run;
 mod schema;
 mod server;
+mod source;
 mod tap;
 mod test;
 mod top;
@@ -88,6 +89,8 @@ enum Verb {
     Lag(lag::Lag),
     /// Look app and server over, and say what mends what is wrong
     Doctor(doctor::Doctor),
+    /// Make a stream that modules can read of one with workqueue or interest retention
+    Source(source::Source),
     /// Print the NATS permissions for host, readers and producers
     Permissions(permissions::Permissions),
     /// Publish CloudEvents to an input stream
@@ -196,6 +199,7 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Lag(lag) => lag.main().await,
         Verb::Doctor(doctor) => doctor.main().await,
         Verb::Permissions(permissions) => permissions.main(),
+        Verb::Source(source) => source.main().await,
         Verb::Publish(publish) => publish.main().await,
         Verb::Dev(dev) => dev.main().await,
         Verb::Server(server) => server.main(),
