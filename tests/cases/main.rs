@@ -61,5 +61,6 @@ mod swap;
 mod tap;
 mod top;
 mod traces;
+mod verify;
 mod versions;
 mod views_http;

@@ -1,13 +1,14 @@
 //! Input streams: opened and recognised, read in order, fanned out to lanes.
 //!
 //! [`reader`] reads a stream from a position on, whatever happens to connection and consumer. [`live`] is the one reader
-//! that feeds all lanes that keep up; [`catchup`] feeds one that does not. [`streams`]
+//! that feeds all lanes that keep up; [`catchup`] feeds one that does not. [`range`] reads a part of a stream, once. [`streams`]
 //! makes streams as an app declares them, [`copy`] one that can be read of one that cannot.
 
 pub mod catchup;
 pub mod copy;
 pub mod live;
 pub mod progress;
+pub mod range;
 pub mod reader;
 pub mod streams;
 
