@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use crate::commit::format::{self, Versioned};
 use crate::effects::{Bounds, GUARD, Origin, Outgoing};
 use crate::event::{Gap, Message, Sequence, rfc3339};
 use crate::lane::GivenUp;
@@ -17,6 +18,9 @@ use crate::subject::Name;
 /// A dead letter, as JSON in the app stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
+    /// The version of this format; those that did not keep it wrote the first.
+    #[serde(default = "format::first")]
+    pub format: u32,
     /// The module.
     pub module: String,
     /// Its lane.
@@ -53,6 +57,8 @@ pub struct DeadLetter {
     /// The digest of the plugin that tried.
     pub plugin: String,
 }
+
+impl Versioned for DeadLetter {}
 
 /// An input's payload: as text if it is text, and whole if it fits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,6 +225,7 @@ pub fn of_gap(by: By<'_>, gap: Gap, certain: bool, found: OffsetDateTime) -> Out
     let were = were_inputs(certain);
     let message = format!("{gap} of stream {} {were}, and were removed before the module had them", by.origin.stream);
     let letter = DeadLetter {
+        format: DeadLetter::FORMAT,
         module: by.origin.module.to_string(),
         lane: by.lane,
         stream: by.origin.stream.clone(),
@@ -259,6 +266,7 @@ fn minimal(by: By<'_>, given_up: GivenUp) -> Outgoing {
 fn letter(by: By<'_>, GivenUp { input, mut cause, attempts, log, parks }: GivenUp, payload: Payload) -> DeadLetter {
     cause.message = cause.message.chars().take(CAUSE).collect();
     DeadLetter {
+        format: DeadLetter::FORMAT,
         module: by.origin.module.to_string(),
         lane: by.lane,
         stream: by.origin.stream.clone(),

@@ -44,3 +44,4 @@ pub mod telemetry;
 pub mod top;
 pub mod traces;
 pub mod trial;
+pub mod verify;

@@ -13,6 +13,12 @@ pub fn module(more: &str) -> String {
 
 /// The inputs that the events of the category `out` came from, in order.
 pub async fn causes(app: &App) -> Result<Vec<u64>> {
+    causes_of(app, "IN").await
+}
+
+/// The same of another stream.
+pub async fn causes_of(app: &App, stream: &str) -> Result<Vec<u64>> {
     let events = stored::events(app, "out").await?;
-    Ok(events.iter().filter_map(|event| event.header("Pelton-Input").strip_prefix("IN:")?.parse().ok()).collect())
+    let inputs = events.iter().filter_map(|event| event.header("Pelton-Input").rsplit_once(':'));
+    Ok(inputs.filter(|(of, _)| *of == stream).filter_map(|(_, at)| at.parse().ok()).collect())
 }

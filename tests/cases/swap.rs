@@ -13,14 +13,14 @@ use crate::probe;
 const EMIT: &str = r#"[{"emit":{}}]"#;
 
 /// The plugin `probe` in other bytes: it does the same.
-fn other_probe(app: &App, number: u8) -> Result<PathBuf> {
+pub fn other_probe(app: &App, number: u8) -> Result<PathBuf> {
     let file = app.folder().join(format!("probe-{number}.wasm"));
     fs::write(&file, [fs::read(plugins()?.join("probe.wasm"))?, vec![0, 3, 1, b'v', number]].concat())?;
     Ok(file)
 }
 
 /// What `pelton module swap` answers, whether it succeeds or not, and its exit code.
-async fn swap(app: &App, more: &[&str]) -> Result<(Value, Option<i32>)> {
+pub async fn swap(app: &App, more: &[&str]) -> Result<(Value, Option<i32>)> {
     let mut command = app.verb(&["module", "swap", "probe", "-o", "json"])?;
     command.args(more);
     let output = tokio::task::spawn_blocking(move || command.output()).await??;
@@ -28,7 +28,7 @@ async fn swap(app: &App, more: &[&str]) -> Result<(Value, Option<i32>)> {
     Ok((serde_json::from_slice(&output.stdout).context(said)?, output.status.code()))
 }
 
-async fn swap_to(app: &App, file: &Path) -> Result<(Value, Option<i32>)> {
+pub async fn swap_to(app: &App, file: &Path) -> Result<(Value, Option<i32>)> {
     swap(app, &["--plugin", file.to_str().context("no text")?]).await
 }
 
@@ -38,7 +38,7 @@ fn runs(app: &App) -> Result<Value> {
 }
 
 /// Publishes an input once the host has begun its `number`th swap.
-async fn publish_at(app: &App, host: &Host, number: usize) -> Result<()> {
+pub async fn publish_at(app: &App, host: &Host, number: usize) -> Result<()> {
     eventually("the swap to begin", SOON, async || {
         let begun = host.log()?.iter().filter(|line| line.contains("goes over to another plugin")).count();
         Ok((begun == number).then_some(()))

@@ -17,10 +17,12 @@ mod publish;
 mod run;
 mod schema;
 mod server;
+mod source;
 mod tap;
 mod test;
 mod top;
 mod validate;
+mod verify;
 mod view;
 
 use std::io::IsTerminal;
@@ -85,8 +87,12 @@ enum Verb {
     Graph(graph::Graph),
     /// Say how far behind modules are, for monitors
     Lag(lag::Lag),
+    /// Run inputs again, and say whether the stored effects are those that the plugin gives
+    Verify(verify::Verify),
     /// Look app and server over, and say what mends what is wrong
     Doctor(doctor::Doctor),
+    /// Make a stream that modules can read of one with workqueue or interest retention
+    Source(source::Source),
     /// Print the NATS permissions for host, readers and producers
     Permissions(permissions::Permissions),
     /// Publish CloudEvents to an input stream
@@ -193,8 +199,10 @@ pub async fn main(cli: Cli) -> ExitCode {
         Verb::Top(top) => top.main().await,
         Verb::Graph(graph) => graph.main().await,
         Verb::Lag(lag) => lag.main().await,
+        Verb::Verify(verify) => verify.main().await,
         Verb::Doctor(doctor) => doctor.main().await,
         Verb::Permissions(permissions) => permissions.main(),
+        Verb::Source(source) => source.main().await,
         Verb::Publish(publish) => publish.main().await,
         Verb::Dev(dev) => dev.main().await,
         Verb::Server(server) => server.main(),

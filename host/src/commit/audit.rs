@@ -67,7 +67,15 @@ pub enum Act {
         generation: Generation,
     },
     /// A dead letter's input was run again, with effects.
-    Replay(Letter),
+    Replay {
+        /// The dead letter.
+        #[serde(flatten)]
+        letter: Letter,
+        /// Its place in the order of its lane: behind this input of the input stream, before the next. Entries of versions
+        /// that did not keep it have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        behind: Option<Sequence>,
+    },
     /// A dead letter was thrown away.
     Discard(Letter),
 }
@@ -83,10 +91,54 @@ pub struct Letter {
     pub sequence: Sequence,
 }
 
+/// A replay on its way, to be noted once it has run.
+#[derive(Debug)]
+pub struct Replaying {
+    /// The app's subjects.
+    pub subjects: Subjects,
+    /// Who asked for it.
+    pub who: String,
+    /// The dead letter.
+    pub letter: Letter,
+    /// When.
+    pub now: OffsetDateTime,
+}
+
+impl Replaying {
+    /// The message that keeps that it ran behind the input at `behind`.
+    pub fn ran(self, behind: Sequence) -> Outgoing {
+        let Self { subjects, who, letter, now } = self;
+        message(&subjects, &who, Act::Replay { letter, behind: Some(behind) }, now)
+    }
+}
+
 /// The message that keeps `act`, done by `who` at `now`.
 pub fn message(subjects: &Subjects, who: &str, act: Act, now: OffsetDateTime) -> Outgoing {
     let entry = Entry { time: rfc3339(now), who: who.to_owned(), act };
     let payload = serde_json::to_vec(&entry).unwrap_or_default().into();
     let headers = vec![("Content-Type".into(), "application/json".to_owned())].into();
     Outgoing { subject: subjects.audit().into(), headers, payload }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_says_where_it_ran_and_one_of_before_need_not() {
+        let (module, sequence): (Name, _) = ("m".parse().unwrap(), Sequence(4));
+        let letter = Letter { module: module.clone(), lane: 2, sequence };
+        let replaying = Replaying {
+            subjects: Subjects::new(&module),
+            who: "me@here".to_owned(),
+            letter: letter.clone(),
+            now: OffsetDateTime::UNIX_EPOCH,
+        };
+        let entry: Entry = serde_json::from_slice(&replaying.ran(Sequence(9)).payload).unwrap();
+        assert_eq!(entry.act, Act::Replay { letter: letter.clone(), behind: Some(Sequence(9)) });
+        let before =
+            r#"{"time":"1970-01-01T00:00:00Z","who":"me@here","act":"replay","module":"m","lane":2,"sequence":4}"#;
+        let before: Entry = serde_json::from_str(before).unwrap();
+        assert_eq!(before.act, Act::Replay { letter, behind: None });
+    }
 }

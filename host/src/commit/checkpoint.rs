@@ -2,11 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::commit::format::Versioned;
 use crate::event::{Fingerprint, Mark, Sequence};
 use crate::ownership::HostId;
 
 /// The format that this version writes.
 pub const FORMAT: u32 = 1;
+
+impl Versioned for Checkpoint {
+    const FORMAT: u32 = FORMAT;
+}
 
 /// A lane's position in its input stream, with the owner's epoch, as JSON in the app stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

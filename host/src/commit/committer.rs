@@ -246,6 +246,22 @@ impl Committer {
         self.reset(&id, stored, None, None)
     }
 
+    /// The checkpoint that [`Action::Check`] asked for is of a version that cannot be read here: another host, of that
+    /// version, has the lane.
+    pub fn overtaken(&mut self) -> Vec<Action> {
+        let batch = match std::mem::take(&mut self.flight) {
+            Flight::Checking(batch, _) => batch,
+            other => {
+                self.flight = other;
+                return Vec::new();
+            }
+        };
+        let Some(id) = batch.parts.into_iter().next().map(|part| part.lane) else { return Vec::new() };
+        let epoch = self.lanes.get(&id).map_or(0, |lane| lane.checkpoint.epoch + 1);
+        self.detach(&id);
+        vec![Action::Lost { lane: id, epoch }]
+    }
+
     fn committed(&mut self, batch: Batch, last: Sequence) -> Vec<Action> {
         let first = last.0 + 1 - batch.messages.len() as u64;
         let at = |index: usize| Sequence(first + index as u64);

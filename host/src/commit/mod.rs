@@ -1,15 +1,17 @@
 //! The commit: everything that modules cause goes into one stream, in atomic batches guarded by checkpoints. Nothing
 //! else writes to the app stream.
 //!
-//! [`committer`] decides (a state machine without I/O), [`task`] waits and acts, [`sender`] sends and
-//! looks what became of it ([`batch`], [`landed`], [`hindrance`]), [`checkpoint`] is what guards. [`app_stream`] and [`witness`] make and verify what is written to, [`ledger`] and [`record`] keep what
-//! modules are, [`read`] reads back.
+//! [`committer`] decides (a state machine without I/O), [`task`] waits and acts, [`sender`] sends and looks what became of it
+//! ([`batch`], [`landed`], [`hindrance`]), [`checkpoint`] is what guards. [`app_stream`] and [`witness`] make and verify what
+//! is written to, [`ledger`] and [`record`] keep what modules are, [`read`] reads back, [`format`](mod@format) tells versions of
+//! what is read apart.
 
 pub mod app_stream;
 pub mod audit;
 pub mod batch;
 pub mod checkpoint;
 pub mod committer;
+pub mod format;
 pub mod hindrance;
 pub mod landed;
 pub mod ledger;

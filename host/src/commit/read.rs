@@ -7,9 +7,9 @@ use async_nats::jetstream::stream::{
 use async_nats::{HeaderMap, jetstream::stream::Info};
 use bytes::Bytes;
 use futures::TryStreamExt;
-use serde::de::DeserializeOwned;
 
 use crate::commit::checkpoint::Stored;
+use crate::commit::format::{self, Versioned};
 use crate::event::Sequence;
 
 /// Reading failed for now: NATS does not answer, or answers that it cannot.
@@ -36,6 +36,21 @@ pub enum Error {
         stream: String,
         /// What is wrong.
         cause: String,
+    },
+    /// A newer version wrote it.
+    #[error(
+        "{subject} of stream {stream} is of format {found}, and this version of Pelton reads formats up to {known}: a newer \
+         one wrote it. Upgrade this host"
+    )]
+    Newer {
+        /// The subject.
+        subject: String,
+        /// The stream.
+        stream: String,
+        /// Its format.
+        found: u32,
+        /// The latest that is known here.
+        known: u32,
     },
 }
 
@@ -76,13 +91,13 @@ impl Reader {
     }
 
     /// The last value on `subject`, from the leader, as the JSON that Pelton writes.
-    pub async fn last_json<T: DeserializeOwned>(&self, subject: &str) -> Result<Option<Stored<T>>, Error> {
+    pub async fn last_json<T: Versioned>(&self, subject: &str) -> Result<Option<Stored<T>>, Error> {
         let last = self.last(subject).await?;
         let Some(message) = last.filter(|last| !is_deletion(&last.headers)) else { return Ok(None) };
-        let value = serde_json::from_slice(&message.payload).map_err(|cause| Error::Malformed {
-            subject: subject.to_owned(),
-            stream: self.name().to_owned(),
-            cause: cause.to_string(),
+        let (subject, stream) = (subject.to_owned(), self.name().to_owned());
+        let value = format::read(&message.payload).map_err(|error| match error {
+            format::Error::Newer { found, known } => Error::Newer { subject, stream, found, known },
+            format::Error::Malformed(cause) => Error::Malformed { subject, stream, cause },
         })?;
         Ok(Some(Stored { value, revision: Sequence(message.sequence) }))
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::commit::format::Versioned;
 use crate::config::Module;
 use crate::event::Sequence;
 use crate::ownership::Edition;
@@ -38,6 +39,8 @@ pub struct Record {
     /// Whether it runs.
     pub state: State,
 }
+
+impl Versioned for Record {}
 
 /// A number of lanes that a module had.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,7 +90,7 @@ impl Record {
     pub fn of(module: &Module, plugin: &str) -> Self {
         let edition = Edition { plugin: plugin.to_owned(), settings: module.settings() };
         Self {
-            format: 1,
+            format: Self::FORMAT,
             module: module.name.clone(),
             stream: module.input.stream.clone(),
             filters: module.input.filters.clone(),

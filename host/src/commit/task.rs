@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::commit::batch::Publisher;
 use crate::commit::checkpoint::{Checkpoint, Stored};
@@ -147,8 +147,13 @@ impl Task {
             while let Some(action) = actions.pop_front() {
                 match action {
                     Action::Check(lane) => {
-                        let stored = self.checkpoint(&lane).await;
-                        actions = self.committer.checked(stored).into();
+                        actions = match self.checkpoint(&lane).await {
+                            Ok(stored) => self.committer.checked(stored).into(),
+                            Err(newer) => {
+                                error!(%lane, error = %newer, "a host of a newer version has the lane");
+                                self.committer.overtaken().into()
+                            }
+                        };
                     }
                     Action::Resend(_) => {
                         resent += 1;
@@ -181,14 +186,15 @@ impl Task {
         }
     }
 
-    /// The lane's checkpoint from the leader, however long it takes to answer.
-    async fn checkpoint(&self, lane: &LaneId) -> Option<Stored<Checkpoint>> {
-        let subject = self.committer.checkpoint_subject(lane)?;
+    /// The lane's checkpoint from the leader, however long it takes to answer. Fails if a newer version wrote it.
+    async fn checkpoint(&self, lane: &LaneId) -> Result<Option<Stored<Checkpoint>>, Error> {
+        let Some(subject) = self.committer.checkpoint_subject(lane) else { return Ok(None) };
         let mut tries = 0;
         loop {
             match self.reader.last_json(subject).await {
-                Ok(stored) => return stored,
-                Err(Error::Malformed { .. }) => return None,
+                Ok(stored) => return Ok(stored),
+                Err(Error::Malformed { .. }) => return Ok(None),
+                Err(newer @ Error::Newer { .. }) => return Err(newer),
                 Err(Error::Unreadable(error)) => warn!(%error, "cannot tell yet what became of a batch"),
             }
             tries += 1;

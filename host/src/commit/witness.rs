@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::{self, kv, stream::Info};
 use serde::{Deserialize, Serialize};
 
+use crate::commit::format::{self, Versioned};
 use crate::commit::read::Reader;
 use crate::event::{Sequence, rfc3339};
 use crate::subject::Subjects;
@@ -16,11 +17,16 @@ const KEY: &str = "witness";
 /// What was last seen of the app stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
+    /// The version of this format; those that did not keep it wrote the first.
+    #[serde(default = "format::first")]
+    pub format: u32,
     /// When the app stream was created.
     pub created: String,
     /// Its last sequence.
     pub last: Sequence,
 }
+
+impl Versioned for Seen {}
 
 /// Why the app stream is not the one that was seen.
 #[derive(Debug, thiserror::Error)]
@@ -105,9 +111,11 @@ impl Witness {
         Ok(stored.map_err(|e| api(&self.name, &e))?.map(|stored| stored.value))
     }
 
-    /// Remembers the app stream as `info` tells.
+    /// Remembers the app stream as `info` tells; not over what a newer version wrote.
     pub async fn note(&self, info: &Info) -> Result<(), Error> {
-        let seen = Seen { created: rfc3339(info.created), last: Sequence(info.state.last_sequence) };
+        self.seen().await?;
+        let format = Seen::FORMAT;
+        let seen = Seen { format, created: rfc3339(info.created), last: Sequence(info.state.last_sequence) };
         let bytes = serde_json::to_vec(&seen).map_err(|e| api(&self.name, &e))?;
         self.bucket.put(KEY, bytes.into()).await.map_err(|e| api(&self.name, &e))?;
         Ok(())

@@ -9,16 +9,45 @@ use super::meant::{Finding, within};
 use super::values::Period;
 use super::{Config, Module};
 use crate::route::Filter;
-use crate::source::streams::Wanted;
+use crate::source::streams::{Source, Wanted};
 use crate::subject::Subjects;
 
 /// One of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamsTable {
+    #[serde(default)]
     subjects: Vec<Filter>,
+    #[serde(default)]
+    sources: Vec<SourceForm>,
     replicas: Option<Spanned<usize>>,
     max_age: Option<Period>,
+}
+
+/// A stream to copy, as written.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SourceForm {
+    /// All of it.
+    All(String),
+    /// What passes a filter.
+    Some(SourceTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceTable {
+    stream: String,
+    filter: Filter,
+}
+
+impl SourceForm {
+    fn meant(self) -> Source {
+        match self {
+            Self::All(stream) => Source { stream, filter: None },
+            Self::Some(SourceTable { stream, filter }) => Source { stream, filter: Some(filter.as_str().to_owned()) },
+        }
+    }
 }
 
 /// What the tables mean.
@@ -31,12 +60,20 @@ pub fn meant(tables: BTreeMap<String, Spanned<StreamsTable>>, subjects: &Subject
         if name == subjects.stream() {
             return Err(Finding::new(at, "the app stream is Pelton's: it is made and verified by itself"));
         }
-        if table.subjects.is_empty() {
-            return Err(Finding::new(at, "a stream stores the messages on its subjects: name some"));
+        if table.subjects.is_empty() && table.sources.is_empty() {
+            let message = "a stream stores the messages on its subjects, or those of its sources: name some";
+            return Err(Finding::new(at, message));
+        }
+        let sources: Vec<Source> = table.sources.into_iter().map(SourceForm::meant).collect();
+        if let Some(bad) = sources.iter().find(|source| source.stream == name || !is_stream_name(&source.stream)) {
+            let message =
+                if bad.stream == name { "a stream cannot copy itself".to_owned() } else { not_a_name(&bad.stream) };
+            return Err(Finding::new(at, message));
         }
         Ok(Wanted {
             name,
             subjects: Filter::texts(&table.subjects),
+            sources,
             replicas: within(table.replicas, 1, 1..=5, "replicas")?,
             max_age: table.max_age.map(|age| age.0),
         })
@@ -63,6 +100,7 @@ impl Config {
         names.into_iter().filter(move |name| !is_known(name)).map(|name| Wanted {
             name: name.clone(),
             subjects: subjects_of(name, &self.modules),
+            sources: Vec::new(),
             replicas: 1,
             max_age: None,
         })

@@ -12,7 +12,8 @@ use tracing::{debug, warn};
 
 use super::Error;
 use crate::commit::LaneId;
-use crate::commit::audit::{self, Act, Letter};
+use crate::commit::audit::{Letter, Replaying};
+use crate::commit::format;
 use crate::commit::read::{Reader, is_deletion};
 use crate::dlq::{self, DeadLetter, Lost};
 use crate::event::{Delivery, Sequence};
@@ -204,9 +205,10 @@ impl From<Unfound> for Answer {
 impl Found {
     fn replay(self, subjects: &Subjects, lane: &Lane, who: &str, answer: Option<oneshot::Sender<Answer>>) -> Replay {
         let Self { letter, subject, revision, input } = self;
-        let audit = audit::message(subjects, who, Act::Replay(letter), OffsetDateTime::now_utc());
         debug!(lane = %lane.id, sequence = %input.sequence(), who, "a dead letter is replayed");
-        Replay { input: Arc::new(input), removal: dlq::removal(subject, revision), audit, answer }
+        let note =
+            Replaying { subjects: subjects.clone(), who: who.to_owned(), letter, now: OffsetDateTime::now_utc() };
+        Replay { input: Arc::new(input), removal: dlq::removal(subject, revision), note, answer }
     }
 }
 
@@ -222,7 +224,8 @@ async fn found(
     let subject = subjects.dead_letter(&lane.id.module, written, sequence.0);
     let last = reader.last(&subject).await.map_err(|e| later(&e))?;
     let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Unfound::Gone)?;
-    let letter: DeadLetter = serde_json::from_slice(&last.payload).map_err(|e| lost(&e))?;
+    let letter: DeadLetter =
+        format::read(&last.payload).map_err(|error| Unfound::Lost(format!("the dead letter on {subject} {error}")))?;
     let original = if letter.is_cut() { lane.stream.message(sequence).await.map_err(|e| later(&e))? } else { None };
     let message = letter.input(original).map_err(|e| match e {
         Lost::Removed { .. } => Unfound::Removed(e.to_string()),

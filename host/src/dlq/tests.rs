@@ -54,6 +54,7 @@ fn kept(input: &Delivery, cause: Cause, bounds: &Bounds) -> (Outgoing, DeadLette
 fn letter(payload: Payload) -> DeadLetter {
     DeadLetter {
         removed: None,
+        format: 1,
         module: "totals".to_owned(),
         lane: 3,
         stream: "ORDERS".to_owned(),

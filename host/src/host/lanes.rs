@@ -18,6 +18,7 @@ use super::start::Memory;
 use super::swap::Swaps;
 use super::{App, Connections, Error, LAST_COMMITS};
 use crate::commit::LaneId;
+use crate::commit::format;
 use crate::commit::record::{Record, State};
 use crate::commit::task::Request;
 use crate::config::Config;
@@ -242,9 +243,9 @@ impl Host {
 
     /// Does what a module's record says that somebody else wrote.
     async fn record_changed(&mut self, message: &Message) {
-        let record = match serde_json::from_slice::<Record>(&message.payload) {
+        let record = match format::read::<Record>(&message.payload) {
             Ok(record) => record,
-            Err(error) => return error!(subject = message.subject, %error, "a module record cannot be read"),
+            Err(error) => return self.unreadable(message, &error),
         };
         let Some(slot) = self.modules.get_mut(&record.module) else { return };
         if message.sequence <= slot.record {
@@ -285,12 +286,40 @@ impl Host {
         }
     }
 
+    /// A module record cannot be read. If a newer version wrote it, the module is left to hosts of that version.
+    fn unreadable(&mut self, message: &Message, error: &format::Error) {
+        let reason = format!("its record {} {error}", message.subject);
+        error!(reason, "a module record cannot be read");
+        let module = message.subject.rsplit('.').next().and_then(|module| module.parse::<Name>().ok());
+        if let Some(module) = module.filter(|_| matches!(error, format::Error::Newer { .. })) {
+            self.halt_here(&module, &reason);
+        }
+    }
+
     pub(super) async fn start_again(&mut self, module: &Name) {
         match self.start_module(module, false).await {
             Ok(()) => {}
             Err(error) if error.is_passing() => warn!(%module, %error, "the module is started later"),
-            Err(error) => self.halt(module, &error.to_string()).await,
+            Err(error) => self.halt_for(module, &error).await,
         }
+    }
+
+    /// Stops a module for an error. What a newer version wrote halts it on this host only: hosts of that version may run it.
+    pub(super) async fn halt_for(&mut self, module: &Name, error: &Error) {
+        if error.is_newer() {
+            self.halt_here(module, &error.to_string());
+        } else {
+            self.halt(module, &error.to_string()).await;
+        }
+    }
+
+    /// Stops a module on this host, and says why. Nothing is noted in its record.
+    fn halt_here(&mut self, module: &Name, reason: &str) {
+        let Some(slot) = self.modules.get_mut(module).filter(|slot| slot.phase != Phase::Halted) else { return };
+        error!(%module, reason, "module halts on this host");
+        slot.end(Phase::Halted);
+        self.app.status.note(module, status::Phase::Halted(reason.to_owned()));
+        self.hosts.tell(&self.modules);
     }
 
     /// Stops a module, and says why.

@@ -10,7 +10,7 @@ use super::lanes::Host;
 use super::slot::{Phase, Slot};
 use super::{Connections, Error};
 use crate::commit::checkpoint::Checkpoint;
-use crate::commit::ledger;
+use crate::commit::{ledger, read};
 use crate::failpoint;
 use crate::ownership::claims::Plan;
 use crate::ownership::heartbeats::{self, Heard, Heartbeats};
@@ -279,7 +279,7 @@ impl Host {
                 lanes.iter().for_each(|lane| slot.claims.refused(*lane, Instant::now()));
             }
             Err(Error::Input { cause, .. }) => self.halt(module, &cause.to_string()).await,
-            Err(error) => self.halt(module, &error.to_string()).await,
+            Err(error) => self.halt_for(module, &error).await,
         }
     }
 
@@ -334,11 +334,17 @@ impl Error {
         matches!(self, Self::SetUp { cause: ledger::Error::Contended, .. })
     }
 
+    /// Whether a newer version wrote what this one cannot read.
+    pub(super) fn is_newer(&self) -> bool {
+        matches!(self, Self::SetUp { cause: ledger::Error::Read(read::Error::Newer { .. }), .. })
+    }
+
     /// Whether trying again later may help.
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::SetUp { cause, .. } => {
                 matches!(cause, ledger::Error::Read(_) | ledger::Error::Contended | ledger::Error::Unanswered(_))
+                    && !self.is_newer()
             }
             Self::Input { cause, .. } => matches!(cause, source::Error::Api { .. } | source::Error::Unreadable(_)),
             _ => false,

@@ -64,6 +64,7 @@ impl Host {
                     warn!(module = %name, %error, "the module is started later");
                 }
                 Err(Error::Input { cause, .. }) => self.halt(&name, &cause.to_string()).await,
+                Err(error) if error.is_newer() => self.halt_for(&name, &error).await,
                 Err(error) => return Err(error),
             }
         }

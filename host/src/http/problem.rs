@@ -51,7 +51,9 @@ impl From<query::Error> for Problem {
         let status = match &error {
             query::Error::Unknown { .. } => StatusCode::NOT_FOUND,
             query::Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            query::Error::Read(read::Error::Malformed { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
+            query::Error::Read(read::Error::Malformed { .. } | read::Error::Newer { .. }) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             query::Error::AppStream(_)
             | query::Error::Read(read::Error::Unreadable(_))
             | query::Error::Input(_)

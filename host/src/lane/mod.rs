@@ -228,6 +228,11 @@ impl Lane {
         self.queue.len()
     }
 
+    /// The place between two slices: all inputs of the lane up to here were run, and none behind it.
+    pub fn behind(&self) -> Sequence {
+        self.queue.first().map_or(self.seen, |next| Sequence(next.sequence().0.saturating_sub(1)))
+    }
+
     /// Takes an input in. One that was seen before is dropped: readers may begin too early, never too late.
     pub fn offer(&mut self, input: Input) {
         match input {

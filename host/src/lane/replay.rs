@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::GivenUp;
 use super::parked::Parked;
+use crate::commit::audit::Replaying;
 use crate::commit::{Covers, Done};
 use crate::effects::{GUARD, Outgoing};
 use crate::event::{Delivery, Sequence};
@@ -33,8 +34,8 @@ pub struct Replay {
     pub input: Arc<Delivery>,
     /// The message that removes it, guarded by its own position.
     pub removal: Outgoing,
-    /// The message that says who had it replayed.
-    pub audit: Outgoing,
+    /// What is noted of it.
+    pub note: Replaying,
     /// Who waits for what comes of it; none if it is the lane itself that goes on with a key.
     pub answer: Option<oneshot::Sender<Answer>>,
 }
@@ -123,22 +124,23 @@ impl Replays {
         !self.waiting.is_empty()
     }
 
-    /// Takes what became of the replay that ran; gives the step to commit. `letter` makes a dead letter of an input.
+    /// Takes what became of the replay that ran when the lane had run all its inputs up to `behind`; gives the step to commit.
+    /// `letter` makes a dead letter of an input.
     pub fn ran(
         &mut self,
         (step, failed): (Option<Done>, Option<&Failed>),
         parked: &mut Parked,
-        (rules, now): (Rules, Instant),
+        (behind, rules, now): (Sequence, Rules, Instant),
         letter: impl FnOnce(GivenUp) -> Done,
     ) -> Option<Done> {
-        let Replay { input, removal, audit, answer } = self.running.take()?;
+        let Replay { input, removal, note, answer } = self.running.take()?;
         let (key, sequence) = (Arc::<str>::from(key(&input)), input.sequence());
         let step = match (step, failed, answer) {
             (Some(step), _, answer) => {
                 let done = Answer::Replayed { events: step.events.len(), writes: step.writes.len() };
                 parked.ran(&key, sequence);
                 self.committing.push_back(Committing { input, answer: answer.map(|answer| (answer, done)) });
-                let own = step.own.into_iter().chain([removal, audit]).collect();
+                let own = step.own.into_iter().chain([removal, note.ran(behind)]).collect();
                 Done { covers: Covers::Again, own, ..step }
             }
             (None, failed, Some(answer)) => {

@@ -203,10 +203,11 @@ impl Task {
                         if is_replay {
                             tracer.iter().for_each(|tracer| tracer.replayed());
                             failpoint::reach("replay", id.module.as_str());
-                            let (rules, now) = (lane.rules(), Instant::now());
+                            let (behind, rules, now) = (lane.behind(), lane.rules(), Instant::now());
                             let step = (steps.pop(), ran.failed.as_ref());
                             let letter = |given_up| runner.dead_letter(given_up);
-                            steps = replays.ran(step, lane.parked(), (rules, now), letter).into_iter().collect();
+                            let ran = replays.ran(step, lane.parked(), (behind, rules, now), letter);
+                            steps = ran.into_iter().collect();
                         } else {
                             (steps, halted) = keep(&id, &mut lane, &runner, &breaker, steps, &ran);
                         }

@@ -276,7 +276,7 @@ fn heard(message: &Message) -> Option<Heard> {
     if is_gone {
         return Some(Heard::Gone(host));
     }
-    match serde_json::from_slice(&message.payload) {
+    match Heartbeat::read(&message.payload) {
         Ok(beat) => Some(Heard::Beat(beat)),
         Err(error) => {
             debug!(%host, %error, "the heartbeat of another host cannot be read");

@@ -49,7 +49,7 @@ impl Members {
 
     /// Another host that runs `module` in this edition.
     pub fn other_with(&self, module: &Name, edition: &Edition) -> Option<&Heartbeat> {
-        self.others(module).find(|(_, runs)| runs.able && runs.edition == *edition).map(|(beat, _)| beat)
+        self.others(module).find(|(_, runs)| runs.runs_as(edition)).map(|(beat, _)| beat)
     }
 
     /// Whether of all that could run `module` this host started first.
@@ -79,7 +79,7 @@ impl Members {
 
     /// How the lanes of `module` are shared by this host and the others that run it in this edition.
     pub fn shares(&self, module: &Name, edition: &Edition) -> Shares {
-        let others = self.others(module).filter(|(_, runs)| runs.able && runs.edition == *edition);
+        let others = self.others(module).filter(|(_, runs)| runs.runs_as(edition));
         let hosts = others.map(|(beat, _)| beat.host).chain([self.me]).collect();
         Shares { me: self.me, hosts, seed: xxh64(module.as_str().as_bytes(), 0) }
     }

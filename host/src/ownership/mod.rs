@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::lane_set::LaneSet;
+use crate::config::Lanes;
 use crate::subject::Name;
 
 /// A host, from its start to its end.
@@ -94,6 +95,58 @@ pub struct Edition {
     pub settings: String,
 }
 
+impl Edition {
+    /// What a newer host runs whose heartbeat cannot be read in full: nobody knows, so it may be anything.
+    fn unread() -> Self {
+        Self { plugin: String::new(), settings: String::new() }
+    }
+
+    /// Whether it is not known.
+    pub fn is_unread(&self) -> bool {
+        self.plugin.is_empty()
+    }
+}
+
+impl Heartbeat {
+    /// Reads a heartbeat. Of one of a newer format it takes what it understands: that the host lives, its name, its modules;
+    /// of those that it does not understand it takes the host to run them, and to hold any lane.
+    pub fn read(json: &[u8]) -> Result<Self, serde_json::Error> {
+        let newer = match serde_json::from_slice(json) {
+            Ok(beat) => return Ok(beat),
+            Err(error) => {
+                serde_json::from_slice::<Newer>(json).ok().filter(|beat| beat.format > FORMAT).ok_or(error)?
+            }
+        };
+        let Newer { format, host, name, modules } = newer;
+        let modules = modules.as_object().into_iter().flatten().filter_map(|(module, runs)| {
+            let runs = serde_json::from_value(runs.clone());
+            Some((module.parse().ok()?, runs.unwrap_or_else(|_| Runs::unread())))
+        });
+        Ok(Self { format, host, name, modules: modules.collect() })
+    }
+}
+
+impl Runs {
+    fn unread() -> Self {
+        Self { edition: Edition::unread(), able: true, lanes: (0..Lanes::MOST).collect() }
+    }
+
+    /// Whether it runs a module as `edition`, as far as is known.
+    pub fn runs_as(&self, edition: &Edition) -> bool {
+        self.able && (self.edition == *edition || self.edition.is_unread())
+    }
+}
+
+/// What is the same in heartbeats of all formats.
+#[derive(Deserialize)]
+struct Newer {
+    format: u32,
+    host: HostId,
+    name: String,
+    #[serde(default)]
+    modules: serde_json::Value,
+}
+
 /// How often hosts tell that they live.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rhythm {
@@ -105,5 +158,32 @@ impl Rhythm {
     /// How often there is one.
     pub fn every(self) -> Duration {
         self.ttl / 3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_newer_heartbeat_is_taken_what_can_be_read() {
+        let json = r#"{"format":2,"host":"0199c1d2-0000-7000-8000-000000000001","name":"newer:1","modules":{
+            "read":{"plugin":"sha256:1","settings":"","able":true,"lanes":"0-2","more":1},
+            "other":{"version":3,"lanes":[[0,2]]},"No Name":{}},"roles":["a"]}"#;
+        let beat = Heartbeat::read(json.as_bytes()).unwrap();
+        assert_eq!((beat.format, beat.name.as_str(), beat.modules.len()), (2, "newer:1", 2));
+        let module = |name: &str| beat.modules.get(&name.parse::<Name>().unwrap()).unwrap();
+        let edition = |plugin: &str| Edition { plugin: plugin.to_owned(), settings: String::new() };
+        assert_eq!((module("read").lanes.len(), module("read").edition.clone()), (3, edition("sha256:1")));
+        assert!(module("read").runs_as(&edition("sha256:1")) && !module("read").runs_as(&edition("sha256:2")));
+        assert!(module("other").runs_as(&edition("sha256:2")), "it may run anything");
+        assert!(module("other").lanes.contains(0) && module("other").lanes.contains(255), "and hold any lane");
+        let bare =
+            Heartbeat::read(br#"{"format":9,"host":"0199c1d2-0000-7000-8000-000000000001","name":"n"}"#).unwrap();
+        assert!(bare.modules.is_empty());
+        for broken in [r#"{"format":1,"host":"0199c1d2-0000-7000-8000-000000000001","name":"n","modules":3}"#, "{}", ""]
+        {
+            assert!(Heartbeat::read(broken.as_bytes()).is_err(), "{broken}");
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! Input streams: opened and recognised, read in order, fanned out to lanes.
 //!
 //! [`reader`] reads a stream from a position on, whatever happens to connection and consumer. [`live`] is the one reader
-//! that feeds all lanes that keep up; [`catchup`] feeds one that does not.
+//! that feeds all lanes that keep up; [`catchup`] feeds one that does not. [`range`] reads a part of a stream, once. [`streams`]
+//! makes streams as an app declares them, [`copy`] one that can be read of one that cannot.
 
 pub mod catchup;
+pub mod copy;
 pub mod gap;
 pub mod live;
 pub mod progress;
+pub mod range;
 pub mod reader;
 pub mod streams;
 
@@ -44,8 +47,8 @@ pub enum Error {
     )]
     Missing { stream: String },
     #[error(
-        "input stream {stream} has {retention:?} retention, which lets nobody read without acknowledging: source it \
-         into a stream with limits retention, and read that one"
+        "input stream {stream} has {retention:?} retention, which lets nobody read without acknowledging: `pelton source \
+         {stream}` makes a stream with limits retention that copies it; have the module read that one"
     )]
     Retention { stream: String, retention: RetentionPolicy },
     #[error(

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::data::Data;
 use crate::cloudevents;
 use crate::commit::checkpoint::Checkpoint;
+use crate::commit::format;
 use crate::commit::record::Record;
 use crate::dlq::DeadLetter;
 use crate::event::{Event, Message, Sequence, rfc3339};
@@ -159,7 +160,7 @@ pub fn effect(subjects: &Subjects, message: &Message, modules: &[Record], larges
         }
         Place::Checkpoint { module, lane, .. } => {
             let item = Item::of(&stream, named(&module)?, What::Commit, message);
-            let checkpoint: Checkpoint = serde_json::from_slice(&message.payload).ok()?;
+            let checkpoint: Checkpoint = format::read(&message.payload).ok()?;
             let data = serde_json::json!({
                 "position": checkpoint.position, "covered": checkpoint.covered, "epoch": checkpoint.epoch,
             });
@@ -170,7 +171,7 @@ pub fn effect(subjects: &Subjects, message: &Message, modules: &[Record], larges
 }
 
 fn dead_letter(item: Item, input: Sequence, message: &Message, largest: usize) -> Item {
-    let letter: Option<DeadLetter> = serde_json::from_slice(&message.payload).ok();
+    let letter: Option<DeadLetter> = format::read(&message.payload).ok();
     let Some(letter) = letter else { return item };
     let kind = serde_json::to_value(letter.cause.kind).ok();
     let kind = kind.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
