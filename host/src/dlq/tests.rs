@@ -134,7 +134,8 @@ fn a_long_cause_is_cut_between_characters() {
 #[test]
 fn the_shape_in_the_stream_is_pinned() {
     let (message, _) = kept(&input("x"), cause("no"), &ROOMY);
-    let expected = r#"{"module":"totals","lane":3,"stream":"ORDERS","sequence":7,"subject":"orders.new","#.to_owned()
+    let expected = r#"{"format":1,"module":"totals","lane":3,"stream":"ORDERS","sequence":7,"#.to_owned()
+        + r#""subject":"orders.new","#
         + r#""time":"2026-01-02T03:04:05Z","headers":[["A","1"],["A","é"]],"data":"x","#
         + r#""cause":{"kind":"reject","message":"no"},"log":["last words"],"attempts":5,"plugin":"sha256:abc"}"#;
     assert_eq!(message.payload, expected);
