@@ -1,5 +1,6 @@
 //! The committer's shell: sends what the real `Committer` builds, waits, tells it what came of it, tells the lanes.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::Violation;
@@ -11,6 +12,7 @@ use super::taking::TIMEOUT;
 use crate::commit::batch::Outcome;
 use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::committer::{Action, Committer};
+use crate::commit::task::Notice;
 use crate::commit::{Done, LaneId};
 use crate::effects::Outgoing;
 use crate::event::Sequence;
@@ -20,9 +22,17 @@ use crate::subject::Generation;
 /// A committer, and what it waits for.
 pub struct Committing {
     committer: Committer,
+    /// What lanes ask of it: it looks at that between batches only.
+    requests: VecDeque<Request>,
     waits: Waits,
     /// How often the batch was sent again.
     resent: u32,
+}
+
+enum Request {
+    Attach(LaneId, Stored<Checkpoint>),
+    Submit(LaneId, u32, Vec<Done>),
+    Release(LaneId),
 }
 
 enum Waits {
@@ -46,23 +56,33 @@ enum Waits {
 
 impl Committing {
     pub fn new(committer: Committer) -> Self {
-        Self { committer, waits: Waits::Nothing, resent: 0 }
+        Self { committer, requests: VecDeque::new(), waits: Waits::Nothing, resent: 0 }
     }
 
-    pub fn attach(&mut self, id: &LaneId, generation: Generation, owned: Stored<Checkpoint>) {
-        self.committer.attach(id.clone(), generation, owned);
+    pub fn attach(&mut self, id: &LaneId, owned: Stored<Checkpoint>) {
+        self.requests.push_back(Request::Attach(id.clone(), owned));
     }
 
     pub fn submit(&mut self, id: &LaneId, incarnation: u32, steps: Vec<Done>) {
-        self.committer.submit(id, incarnation, steps);
+        self.requests.push_back(Request::Submit(id.clone(), incarnation, steps));
     }
 
     pub fn release(&mut self, id: &LaneId) {
-        self.committer.release(id);
+        self.requests.push_back(Request::Release(id.clone()));
+    }
+
+    fn take(&mut self) {
+        for request in self.requests.drain(..) {
+            match request {
+                Request::Attach(lane, owned) => self.committer.attach(lane, Generation::default(), owned),
+                Request::Submit(lane, incarnation, steps) => self.committer.submit(&lane, incarnation, steps),
+                Request::Release(lane) => self.committer.release(&lane),
+            }
+        }
     }
 
     pub fn is_idle(&self) -> bool {
-        matches!(self.waits, Waits::Nothing)
+        matches!(self.waits, Waits::Nothing) && self.requests.is_empty()
     }
 }
 
@@ -73,6 +93,7 @@ impl Host {
         match &self.committing.waits {
             Waits::Nothing => {
                 self.committing.resent = 0;
+                self.committing.take();
                 if let Some(batch) = self.committing.committer.next_batch().map(<[Outgoing]>::to_vec) {
                     self.publish(env, batch);
                 }
@@ -157,14 +178,8 @@ impl Host {
         for action in actions {
             env.note(format_args!("{}: {action:?}", Shown(self.id)));
             match action {
-                Action::Committed { lane, covered, suspects, .. } => {
-                    let member = self.lanes.get_mut(&lane).into_iter();
-                    member.for_each(|member| {
-                        member.lane.committed(covered);
-                        if suspects {
-                            member.lane.told();
-                        }
-                    });
+                Action::Committed { lane, covered, replays, suspects } => {
+                    self.notify(&lane, Notice::Committed { covered, replays, suspects });
                 }
                 Action::Check(lane) => self.check(env, lane)?,
                 Action::Resend(_) => {
@@ -172,19 +187,18 @@ impl Host {
                     let until = self.clock(env) + backoff(Sequence(1), self.committing.resent);
                     self.committing.waits = Waits::Resend { until };
                 }
-                Action::Reset { lane, incarnation, covered, condemned, .. } => {
+                Action::Reset { lane, incarnation, covered, condemned, refused } => {
                     env.trace.count("lanes reset", 1);
                     env.trace.count("inputs refused", condemned.is_some().into());
-                    let member = self.lanes.get_mut(&lane).into_iter();
-                    member.for_each(|member| member.lane.reset(incarnation, covered, condemned.clone()));
+                    self.notify(&lane, Notice::Reset { incarnation, covered, condemned, refused });
                 }
                 Action::Released { lane } => {
                     env.trace.count("lanes released", 1);
-                    self.end(&lane, false);
+                    self.notify(&lane, Notice::Released);
                 }
-                Action::Lost { lane, .. } => {
+                Action::Lost { lane, epoch } => {
                     env.trace.count("lanes lost", 1);
-                    self.end(&lane, true);
+                    self.notify(&lane, Notice::Lost(epoch));
                 }
                 Action::Halt { lane, reason } => return Err(Violation(format!("{lane} halts: {reason}"))),
             }
@@ -192,9 +206,8 @@ impl Host {
         Ok(())
     }
 
-    fn end(&mut self, lane: &LaneId, is_lost: bool) {
-        if self.lanes.remove(lane).is_some() {
-            self.ended.push_back((lane.clone(), is_lost));
-        }
+    /// Tells a lane something, which it hears at its next turn.
+    fn notify(&mut self, lane: &LaneId, notice: Notice) {
+        self.lanes.get_mut(lane).into_iter().for_each(|member| member.notices.push_back(notice.clone()));
     }
 }

@@ -52,14 +52,8 @@ pub enum Happens {
 }
 
 /// What happens without any fault.
-const WORK: [(Happens, u64); 6] = [
-    (Happens::Publish, 8),
-    (Happens::Arrives, 30),
-    (Happens::Works, 15),
-    (Happens::Turns, 6),
-    (Happens::Commits, 12),
-    (Happens::Controls, 20),
-];
+const WORK: [(Happens, u64); 5] =
+    [(Happens::Publish, 8), (Happens::Works, 15), (Happens::Turns, 6), (Happens::Commits, 12), (Happens::Controls, 20)];
 
 const FAULTS: [Happens; 13] = [
     Happens::Cut,
@@ -94,6 +88,8 @@ pub struct Faults {
 impl Faults {
     pub fn random(random: &mut Random) -> Self {
         let mut weights = WORK.to_vec();
+        // Where the network is slow, much arrives when it is not waited for any more.
+        weights.push((Happens::Arrives, random.pick(&[30, 30, 10, 4])));
         weights.extend(FAULTS.map(|fault| (fault, random.pick(&[0, 0, 1, 1, 3]))));
         let (lost, repeated) = (random.pick(&[0, 0, 5, 15, 30]), random.pick(&[0, 0, 5, 20]));
         Self { weights, lost, repeated, hosts: 1 + random.index(6) }

@@ -47,7 +47,7 @@ pub struct Host {
     pub(super) jobs: VecDeque<Job>,
     pub lanes: BTreeMap<LaneId, Member>,
     /// Lanes that have ended, and whether another host took them.
-    pub(super) ended: VecDeque<(LaneId, bool)>,
+    ended: VecDeque<(LaneId, bool)>,
     pub(super) committing: Committing,
 }
 
@@ -258,6 +258,10 @@ impl Host {
     pub fn turn(&mut self, env: &mut Env, id: &LaneId) {
         let now = self.clock(env);
         let (Some(member), Some(slot)) = (self.lanes.get_mut(id), self.slots.get_mut(&id.module)) else { return };
+        if let Some(is_lost) = member.hear() {
+            self.lanes.remove(id);
+            return self.ended.push_back((id.clone(), is_lost));
+        }
         match member.turn(env, &mut slot.breaker, now) {
             Asks::Nothing => {}
             Asks::Commit(steps) => self.committing.submit(id, member.lane.incarnation(), steps),

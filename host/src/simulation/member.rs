@@ -1,5 +1,6 @@
 //! A lane as one host runs it: the real state machine and views, with a reader and a runner of the simulation's.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use super::bug::Bug;
 use super::env::Env;
 use super::module::Module;
 use crate::commit::checkpoint::{Checkpoint, Stored};
+use crate::commit::task::Notice;
 use crate::commit::{Covers, Done, LaneId};
 use crate::dlq::{self, By};
 use crate::event::Sequence;
@@ -20,6 +22,8 @@ use crate::policy::breaker::Breaker;
 pub struct Member {
     pub id: LaneId,
     pub lane: Lane,
+    /// What the committer told it, and it has not heard yet.
+    pub notices: VecDeque<Notice>,
     module: Arc<Module>,
     views: Views,
     /// Up to here its reader has read.
@@ -50,6 +54,7 @@ impl Member {
             id: LaneId { module: module.name.clone(), lane: number },
             lane,
             views: Views::new(module.origin.clone(), module.grants.clone(), fetch, is_new, module.views),
+            notices: VecDeque::new(),
             module: module.clone(),
             read: covered.0,
             running: None,
@@ -74,6 +79,26 @@ impl Member {
     /// Its reader begins anew, too early.
     pub fn reread(&mut self, env: &mut Env) {
         self.read -= env.random.below(self.read + 1).min(8);
+    }
+
+    /// It hears what the committer told it. If that ends it, whether another host has it.
+    pub fn hear(&mut self) -> Option<bool> {
+        while let Some(notice) = self.notices.pop_front() {
+            match notice {
+                Notice::Committed { covered, suspects, .. } => {
+                    self.lane.committed(covered);
+                    if suspects {
+                        self.lane.told();
+                    }
+                }
+                Notice::Reset { incarnation, covered, condemned, .. } => {
+                    self.lane.reset(incarnation, covered, condemned)
+                }
+                Notice::Released | Notice::Halt(_) => return Some(false),
+                Notice::Lost(_) => return Some(true),
+            }
+        }
+        None
     }
 
     /// It takes one step: begins a slice, or ends it.

@@ -16,7 +16,6 @@ use crate::commit::batch::Outcome;
 use crate::commit::checkpoint::{Checkpoint, Stored};
 use crate::commit::committer::checkpoint_message;
 use crate::event::Sequence;
-use crate::subject::Generation;
 
 /// How long an answer is waited for.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
@@ -121,7 +120,7 @@ impl Host {
             if self.leaving {
                 member.lane.stop();
             }
-            self.committing.attach(&id, Generation::default(), owned);
+            self.committing.attach(&id, owned);
             self.lanes.insert(id, member);
             if let Some(slot) = self.slots.get_mut(&module.name) {
                 slot.claims.taken(lane, now);
