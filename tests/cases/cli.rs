@@ -177,7 +177,9 @@ async fn each_verb_that_needs_nats_ends_with_69_where_there_is_none() -> Result<
         assert_eq!(out(&output), "", "{verb:?}");
     }
     // These need no server.
-    for verb in [&["validate"][..], &["lint"], &["graph"], &["permissions"], &["config", "schema"], &["man"]] {
+    for verb in
+        [&["validate"][..], &["lint"], &["graph"], &["permissions", "--input", "in.>"], &["config", "schema"], &["man"]]
+    {
         let mut command = std::process::Command::new(pelton_tests::binary("pelton")?);
         let output = command.args(verb).env("PELTON_CONFIG", app.config()).output()?;
         assert_eq!(output.status.code(), Some(0), "{verb:?}: {}", err(&output));
