@@ -27,6 +27,7 @@ if (positionals.length !== 1 || !values.output) {
 await build(positionals[0], values.output);
 
 async function build(module, output) {
+  console.error(`building ${output} from ${module}: it takes some seconds`);
   const { code, exports } = await bundle(module);
   const roles = ROLES.filter((role) => exports.includes(role));
   if (roles.length !== 1) {

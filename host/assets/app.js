@@ -4,6 +4,7 @@ import { h, fill } from "./dom.js";
 import { get, onAway, token, Problem } from "./host.js";
 import { failed, field, loading } from "./parts.js";
 import { modules, module } from "./modules.js";
+import { hosts } from "./hosts.js";
 import { feed } from "./feed.js";
 import { views, view, value } from "./views.js";
 import { letters, letter } from "./letters.js";
@@ -12,6 +13,7 @@ import { event, find } from "./event.js";
 
 const VIEWS = [
   ["modules", "Modules", [modules, module]],
+  ["hosts", "Hosts", [hosts]],
   ["feed", "Feed", [feed]],
   ["views", "Views", [views, view, value]],
   ["dead-letters", "Dead letters", [letters, null, null, letter]],

@@ -38,6 +38,25 @@ export function spark(values, width = 96, height = 22) {
   return svg;
 }
 
+/** A band of lanes, each in the colour of its owner; -1 is nobody. For the eye only: the ranges beside it say the same. */
+export function bands(owners) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", `0 0 ${owners.length} 1`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("class", "bands");
+  svg.setAttribute("aria-hidden", "true");
+  const gap = Math.min(0.08, owners.length * 0.0015);
+  owners.forEach((owner, lane) => {
+    const band = document.createElementNS(SVG, "rect");
+    band.setAttribute("x", lane + gap / 2);
+    band.setAttribute("width", 1 - gap);
+    band.setAttribute("height", 1);
+    band.setAttribute("class", owner < 0 ? "nobody" : `host-${owner % 6}`);
+    svg.append(band);
+  });
+  return svg;
+}
+
 const whole = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 

@@ -2,6 +2,7 @@
 
 import { h, fill, spark, count, rate, span } from "./dom.js";
 import { get, post, part } from "./host.js";
+import { counted, followHosts, hostsOf, knowing, lagBy, owners, pause } from "./hosts.js";
 import { acting, empty, facts, heading, links, loading, mayNot, pill, say, table } from "./parts.js";
 
 /** How fast a count grows, over the last ten seconds. */
@@ -26,10 +27,12 @@ const why = ({ record, why: reason, counts, phase }) =>
   reason ?? (typeof record.state === "object" ? record.state.halted : null)
   ?? (phase === "running" && counts?.breaker_open ? "its inputs fail in a row: the breaker lets one through now and then" : null);
 
-function lagOf({ counts, covered }) {
-  if (!counts || covered === null) return h("span", { class: "soft" }, "unknown");
-  if (counts.lag === 0) return h("span", { class: "soft" }, "none");
-  return h("span", {}, count(counts.lag), h("small", {}, ` ${span(counts.lag_seconds)}`));
+function lagOf({ record, counts, covered }, hosts) {
+  // A host that has not all lanes may not be the one that measures.
+  const measured = counts && covered !== null ? counts : lagBy(hosts ?? [], record.module);
+  if (!measured) return h("span", { class: "soft" }, "unknown");
+  if (measured.lag === 0) return h("span", { class: "soft" }, "none");
+  return h("span", {}, count(measured.lag), h("small", {}, ` ${span(measured.lag_seconds)}`));
 }
 
 export async function modules({ main, state, signal }) {
@@ -42,10 +45,11 @@ export async function modules({ main, state, signal }) {
       fill(body, empty("No modules", "None was deployed yet: add one to the config, and start the host again."));
       return;
     }
-    keepFocus(body, () => fill(body, trouble(answer.reasons), list(answer.modules, state.history), summary(answer)));
+    keepFocus(body, () => fill(body, trouble(answer.reasons), list(answer.modules, state.history, state.hosts), summary(answer)));
   };
   state.watch(watcher, signal);
   if (!state.modules) await state.refresh();
+  followHosts((all) => { state.hosts = all; watcher(state.modules); }, signal, true);
 }
 
 /** Draws anew, and leaves the focus on the link where it was. */
@@ -61,8 +65,8 @@ function trouble(reasons) {
     h("li", {}, of ? links.module(of) : h("b", {}, what), ` ${reason}`)));
 }
 
-function list(all, history) {
-  const columns = [["Module", "first"], ["State", ""], ["Inputs/s", "number"], ["", "chart"], ["Events/s", "number"],
+function list(all, history, hosts) {
+  const columns = [["Module", "first"], ["State", ""], ["Hosts", "number"], ["Inputs/s", "number"], ["", "chart"], ["Events/s", "number"],
     ["Writes/s", "number"], ["Lag", "number"], ["Failures", "number"], ["Dead letters", "number"]];
   return table("Modules with state, rates and lag", columns, all.map((one) => {
     const { record, counts } = one;
@@ -70,8 +74,9 @@ function list(all, history) {
     return [
       [links.module(record.module), h("small", {}, `${record.stream}${record.filters.length ? ` ${record.filters.join(", ")}` : ""}`)],
       pill(stateOf(one)),
+      hosts ? counted(hosts, record.module) : "–",
       rate(speed(past, "inputs")), past.length > 2 ? spark(speeds(past, "inputs")) : "", rate(speed(past, "events")),
-      rate(speed(past, "writes")), lagOf(one), count(counts?.failures),
+      rate(speed(past, "writes")), lagOf(one, hosts), count(counts?.failures),
       counts?.dead_letters ? h("a", { href: `#/dead-letters?module=${part(record.module)}` }, count(counts.dead_letters)) : count(counts?.dead_letters),
     ];
   }));
@@ -88,8 +93,9 @@ function summary({ modules: all, commits }) {
 export async function module({ main, state, signal }, name) {
   const live = h("div", {}, loading(`module ${name}`));
   const lanes = h("div", {});
+  const hosts = h("div", {}, h("h2", {}, "Hosts"), loading("hosts"));
   const buttons = h("div", { class: "buttons" });
-  fill(main, h("p", { class: "crumb" }, h("a", { href: "#/modules" }, "Modules")), heading(name, buttons), live, mayNot(state.app), lanes);
+  fill(main, h("p", { class: "crumb" }, h("a", { href: "#/modules" }, "Modules")), heading(name, buttons), live, mayNot(state.app), hosts, lanes);
   const found = await get(`/modules/${part(name)}`, {}, signal);
   let drawn = null;
   state.watch((answer) => {
@@ -100,26 +106,34 @@ export async function module({ main, state, signal }, name) {
       drawn = runs(one);
       fill(buttons, action(one, state));
     }
-    keepFocus(live, () => fill(live, about(one, state.history.get(name) ?? [])));
+    keepFocus(live, () => fill(live, about(one, state.history.get(name) ?? [], state.hosts)));
   }, signal);
   if (!state.modules) await state.refresh();
-  followLanes(name, found, lanes, signal);
+  const known = { checkpoints: found.checkpoints, hosts: [] };
+  const draw = () => keepFocus(lanes, () => fill(lanes, h("h2", {}, "Lanes"), laneTable(known.checkpoints, owners(known.hosts, name))));
+  draw();
+  let last = "";
+  followHosts((all) => {
+    const record = state.modules?.modules.find(({ record: of }) => of.module === name)?.record;
+    const shown = JSON.stringify([all.map(({ modules: its, host }) => [host, its]), record?.lanes]);
+    if (record && shown !== last) {
+      last = shown;
+      known.hosts = all;
+      state.hosts = all;
+      fill(hosts, h("h2", {}, "Hosts"), hostsOf(all, record));
+      draw();
+    }
+  }, signal, true);
+  followLanes(name, (checkpoints) => { known.checkpoints = checkpoints; draw(); }, signal);
 }
 
-/** Shows the checkpoints, and again every five seconds until `signal`. */
-async function followLanes(name, found, lanes, signal) {
-  let last = found;
-  do {
-    fill(lanes, h("h2", {}, "Lanes"), laneTable(last.checkpoints));
-    if (!(await pause(5000, signal))) return;
-    last = await get(`/modules/${part(name)}`, {}, signal).catch(() => last);
-  } while (!signal.aborted);
+/** Gives `take` the checkpoints every five seconds until `signal`. */
+async function followLanes(name, take, signal) {
+  while (await pause(5000, signal)) {
+    const found = await get(`/modules/${part(name)}`, {}, signal).catch(() => null);
+    if (found) take(found.checkpoints);
+  }
 }
-
-const pause = (time, signal) => new Promise((next) => {
-  const timer = setTimeout(() => next(true), time);
-  signal.addEventListener("abort", () => { clearTimeout(timer); next(false); });
-});
 
 /** Whether it is meant to run, here or elsewhere. */
 const runs = ({ record }) => record.state === "running";
@@ -136,22 +150,25 @@ function action(one, state) {
     : acting("Resume", state.app.acts, act("resume", "goes on"), "main");
 }
 
-function about(one, past) {
+function about(one, past, hosts) {
   const { record, counts, emits, covered } = one;
   const names = (list, link) => (list?.length ? list.map((name, at) => [at ? ", " : "", link(name)]) : "none");
   const tile = (title, number, small, chart) => h("div", { class: "tile" }, h("span", {}, title), h("b", {}, number), h("small", {}, small ?? ""), chart);
   const per = (name) => spark(speeds(past, name), 120, 26);
   const reason = why(one);
+  const shared = knowing(hosts ?? [], record.module).filter(({ phase }) => phase === "running").length > 1;
+  const done = covered !== null ? `done up to ${count(covered)}` : shared ? "on several hosts" : one.phase === "running" ? "not all lanes are here" : "does not run here";
   return [
     reason && h("p", { class: "trouble", role: "alert" }, reason),
     h("div", { class: "tiles" },
-      tile("State", pill(stateOf(one)), covered === null ? "never ran here" : `done up to ${count(covered)}`),
+      tile("State", pill(stateOf(one)), done),
       tile("Inputs/s", rate(speed(past, "inputs")), `${count(counts?.inputs)} in all`, per("inputs")),
       tile("Events/s", rate(speed(past, "events")), `${count(counts?.events)} in all`, per("events")),
       tile("View writes/s", rate(speed(past, "writes")), `${count(counts?.writes)} in all`, per("writes")),
-      tile("Lag", lagOf(one), `${count(counts?.waiting)} read and waiting`),
+      tile("Lag", lagOf(one, hosts), `${count(counts?.waiting)} read and waiting`),
       tile("Failures", count(counts?.failures), `${count(counts?.retries)} tried again`),
       tile("Dead letters", h("a", { href: `#/dead-letters?module=${part(record.module)}` }, count(counts?.dead_letters)), `${count(counts?.replays)} replayed`)),
+    shared && h("p", { class: "soft note" }, "Rates and counts are those of the host that serves this page."),
     facts([
       ["Input", [h("span", { class: "mono" }, record.stream), ` ${record.filters.join(", ") || "(all subjects)"}`]],
       ["Key", h("span", { class: "mono" }, typeof record.key === "string" ? record.key : JSON.stringify(record.key))],
@@ -163,9 +180,9 @@ function about(one, past) {
   ];
 }
 
-function laneTable(checkpoints) {
+function laneTable(checkpoints, owners) {
   if (!checkpoints.length) return empty("No checkpoints", "The module has not run yet.");
-  const columns = [["Lane", "number first"], ["Last input", "number"], ["Done up to", "number"], ["Owners so far", "number"]];
+  const columns = [["Lane", "number first"], ["Last input", "number"], ["Done up to", "number"], ["Owners so far", "number"], ["Host", "mono whole"]];
   return table("Lanes with their checkpoints", columns, checkpoints.map(({ position, covered, epoch, stream }, lane) =>
-    [count(lane), position ? links.event(stream, position, count(position)) : "–", count(covered), count(epoch)]));
+    [count(lane), position ? links.event(stream, position, count(position)) : "–", count(covered), count(epoch), owners.get(lane) ?? "–"]));
 }

@@ -139,3 +139,69 @@ async fn a_config_that_cannot_be_used_is_shown_with_line_and_column_and_ends_wit
     assert_eq!(app.pelton(&["validate"])?.status.code(), Some(78));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_verb_that_needs_nats_ends_with_69_where_there_is_none() -> Result<()> {
+    let mut app = App::with_input(&probe::module("")).await?;
+    app.server.kill9()?;
+    let other = app.folder().join("other.wasm");
+    std::fs::write(&other, "")?;
+    let other = other.to_string_lossy();
+    for verb in [
+        &["run"][..],
+        &["module", "ls"],
+        &["module", "show", "probe"],
+        &["module", "pause", "probe"],
+        &["module", "resume", "probe"],
+        &["module", "swap", "probe"],
+        &["module", "scale", "probe", "--lanes", "4"],
+        &["module", "reset", "probe", "--to", "first"],
+        &["view", "ls"],
+        &["view", "get", "v", "a"],
+        &["dlq", "ls"],
+        &["dlq", "show", "probe", "0", "1"],
+        &["dlq", "replay", "--all"],
+        &["dlq", "discard", "--all"],
+        &["dlq", "retry", "probe", "0", "1", "--plugin", &other],
+        &["tap"],
+        &["top", "--once"],
+        &["graph", "--live"],
+        &["lag"],
+        &["doctor"],
+        &["publish", "in.a", "--data", "[]"],
+    ] {
+        let output = app.pelton(verb)?;
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(69), "{verb:?}: {said}");
+        assert!(said.contains("error: cannot connect to nats://127.0.0.1:"), "{verb:?}: {said}");
+        assert_eq!(out(&output), "", "{verb:?}");
+    }
+    // These need no server.
+    for verb in
+        [&["validate"][..], &["lint"], &["graph"], &["permissions", "--input", "in.>"], &["config", "schema"], &["man"]]
+    {
+        let mut command = std::process::Command::new(pelton_tests::binary("pelton")?);
+        let output = command.args(verb).env("PELTON_CONFIG", app.config()).output()?;
+        assert_eq!(output.status.code(), Some(0), "{verb:?}: {}", err(&output));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_command_line_that_cannot_be_read_ends_with_2_and_says_what_it_wants() -> Result<()> {
+    for (arguments, named) in [
+        (&["runn"][..], "unrecognized subcommand"),
+        (&["run", "--colour"], "--colour"),
+        (&["module"], "Usage: pelton module"),
+        (&["module", "show"], "<NAME>"),
+        (&["module", "ls", "-o", "xml"], "xml"),
+        (&["dlq", "show", "probe", "lane", "1"], "lane"),
+        (&["top", "--every", "often"], "often"),
+    ] {
+        let output = std::process::Command::new(pelton_tests::binary("pelton")?).args(arguments).output()?;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(named), "{arguments:?}: {}", err(&output));
+        assert_eq!(out(&output), "");
+    }
+    Ok(())
+}

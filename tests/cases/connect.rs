@@ -168,8 +168,8 @@ async fn a_credentials_file_that_cannot_be_used_is_named() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn both_sides_show_certificates() -> Result<()> {
+/// A folder with an authority's certificate, and certificates and keys of a server and a client.
+fn certified() -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text);
     let authority_key = rcgen::KeyPair::generate()?;
@@ -183,9 +183,20 @@ async fn both_sides_show_certificates() -> Result<()> {
         write(&format!("{name}.pem"), &certificate.signed_by(&key, &issuer)?.pem())?;
         write(&format!("{name}.key"), &key.serialize_pem())?;
     }
-    let config = "tls { cert_file: \"{folder}/server.pem\", key_file: \"{folder}/server.key\", \
-                  ca_file: \"{folder}/ca.pem\", verify: true }";
-    let app = Reached::start(folder, config).await?;
+    Ok(folder)
+}
+
+/// The table `tls` of a server in such a folder, with `more` in it.
+fn server_tls(more: &str) -> String {
+    format!(
+        "tls {{ cert_file: \"{{folder}}/server.pem\", key_file: \"{{folder}}/server.key\", \
+         ca_file: \"{{folder}}/ca.pem\", {more} }}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_show_certificates() -> Result<()> {
+    let app = Reached::start(certified()?, &server_tls("verify: true")).await?;
     let url = "url = \"tls://localhost:{port}\"\n";
     app.configure(&format!("{url}tls = {{ ca = \"ca.pem\", cert = \"client.pem\", key = \"client.key\" }}"))?;
     let (code, said) = app.tried(&[])?;
@@ -195,6 +206,22 @@ async fn both_sides_show_certificates() -> Result<()> {
         assert_eq!(app.tried(&[])?.0, 69, "{other}");
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_speaks_tls_before_anything_else_is_worked_with() -> Result<()> {
+    let app = Reached::start(certified()?, &server_tls("handshake_first: true")).await?;
+    let url = "url = \"tls://localhost:{port}\"\n";
+    // A client that waits for the server's first words in the open waits for ever, or is told that it speaks no NATS.
+    app.configure(&format!("{url}tls = {{ ca = \"ca.pem\" }}"))?;
+    let (code, said) = app.tried(&[])?;
+    assert!(code == 69 && said.contains("cannot connect"), "{code} {said}");
+    app.configure(&format!("{url}tls = {{ ca = \"ca.pem\", first = true }}"))?;
+    let (code, said) = app.tried(&[])?;
+    assert!(code == 1 && said.contains(REACHED), "{code} {said}");
+    let options = ConnectOptions::new().add_root_certificates(app.folder.path().join("ca.pem")).tls_first();
+    let client = options.connect(format!("tls://localhost:{}", app.server.port())).await?;
+    app.works(jetstream::new(client)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 //! itself.
 
 mod browser;
+mod bulk;
+mod hosts;
 
 use std::fs;
 
@@ -52,9 +54,17 @@ async fn the_page_and_its_files_are_open_and_all_they_ask_for_wants_the_token() 
         assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
     }
     assert_eq!(http.get("/assets/none.js").await?.status, 404);
-    for path in
-        ["app", "modules", "graph", "graph.svg", "dead-letters", "dead-letters/probe/0/1", "feed", "events/IN/1"]
-    {
+    for path in [
+        "app",
+        "hosts",
+        "modules",
+        "graph",
+        "graph.svg",
+        "dead-letters",
+        "dead-letters/probe/0/1",
+        "feed",
+        "events/IN/1",
+    ] {
         assert_eq!(http.get(&format!("/api/{path}")).await?.status, 401, "{path}");
     }
     for path in [

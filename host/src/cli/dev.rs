@@ -147,6 +147,7 @@ async fn make_streams(config: &Config, connections: &Connections) -> anyhow::Res
         if difference.missing || is_declared {
             info!("{difference}");
             difference.apply(&context).await?;
+            info!(stream = difference.stream, "the stream is as it is to be now");
         }
     }
     Ok(())

@@ -28,7 +28,8 @@ impl Man {
             }
             None => {
                 let mut page = Vec::new();
-                clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+                // There is no page for `help`.
+                clap_mangen::Man::new(Cli::command().disable_help_subcommand(true)).render(&mut page)?;
                 write(&String::from_utf8_lossy(&page))
             }
         }

@@ -55,6 +55,7 @@ async fn streams(config: &Config, apply: bool) -> anyhow::Result<()> {
         if apply {
             info!("{difference}");
             difference.apply(&context).await?;
+            info!(stream = difference.stream, "the stream is as it is to be now");
         }
     }
     if !apply && !differences.is_empty() {

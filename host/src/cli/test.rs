@@ -124,7 +124,10 @@ impl Test {
             let Some(folder) = folder else { continue };
             let engine = engines.with_stack(module.limits.stack)?;
             let plugin = self.load(&engine, &module.plugin, module.digest.as_deref());
-            let plugin = plugin.with_context(|| format!("module {} (is its plugin built?)", module.name))?;
+            let plugin = plugin.with_context(|| {
+                let is_there = module.plugin.exists();
+                format!("module {}{}", module.name, if is_there { "" } else { " (is its plugin built?)" })
+            })?;
             let mut stand = Stand::of(&config, module, plugin);
             reports.push(self.run(module.name.to_string(), &module.plugin, &mut stand, &folder)?);
         }
@@ -173,5 +176,14 @@ fn shown(reports: &Vec<Report>, start: Instant) -> String {
         let updated = if *updated > 0 { format!(", {updated} expectations written") } else { String::new() };
         text += &format!("{module}: {passed} passed, {failed} failed{updated}\n");
     }
-    text + &format!("in {} ms", start.elapsed().as_millis())
+    text + &took(start.elapsed())
+}
+
+/// How long it took: compiling may take most of it.
+fn took(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("in {} ms", time.as_millis())
+    } else {
+        format!("in {:.1} s", time.as_secs_f64())
+    }
 }

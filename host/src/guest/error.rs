@@ -21,7 +21,9 @@ pub enum LoadError {
     NotWasm { path: PathBuf, cause: String },
     #[error("plugin {path}: too much to load: {cause}")]
     TooMuch { path: PathBuf, cause: String },
-    #[error("plugin {path}: was not compiled after {seconds} s, and is given up")]
+    #[error(
+        "plugin {path}: was not compiled after {seconds} s, and is given up: try again when the machine is less busy, or make the plugin smaller"
+    )]
     TooSlow { path: PathBuf, seconds: u64 },
     #[error("plugin {path}: the module cannot be wrapped into a component (was it built with the SDK?): {cause}")]
     NotWrappable { path: PathBuf, cause: String },

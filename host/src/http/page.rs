@@ -15,7 +15,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, media type and content of each file.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 13] = [
     ("index.html", HTML, include_str!("../../assets/index.html")),
     ("style.css", CSS, include_str!("../../assets/style.css")),
     ("app.js", JAVASCRIPT, include_str!("../../assets/app.js")),
@@ -23,6 +23,7 @@ const FILES: [(&str, &str, &str); 12] = [
     ("host.js", JAVASCRIPT, include_str!("../../assets/host.js")),
     ("parts.js", JAVASCRIPT, include_str!("../../assets/parts.js")),
     ("modules.js", JAVASCRIPT, include_str!("../../assets/modules.js")),
+    ("hosts.js", JAVASCRIPT, include_str!("../../assets/hosts.js")),
     ("feed.js", JAVASCRIPT, include_str!("../../assets/feed.js")),
     ("views.js", JAVASCRIPT, include_str!("../../assets/views.js")),
     ("letters.js", JAVASCRIPT, include_str!("../../assets/letters.js")),

@@ -35,6 +35,12 @@ pub struct Counts {
     pub waiting: i64,
     /// View keys that its lanes remember.
     pub cached: i64,
+    /// Lanes that the host took over.
+    #[serde(default)]
+    pub lanes_taken: u64,
+    /// Lanes that another host took from it.
+    #[serde(default)]
+    pub lanes_lost: u64,
 }
 
 impl Module {
@@ -53,6 +59,8 @@ impl Module {
             lag_seconds: self.lag_seconds.get(),
             waiting: self.waiting.get(),
             cached: self.cached.get(),
+            lanes_taken: self.takeovers.get(),
+            lanes_lost: self.lost.get(),
         }
     }
 

@@ -24,6 +24,11 @@ pub struct Host {
 }
 
 impl Host {
+    /// How it is called in lists: its machine and process.
+    pub fn shown(&self) -> String {
+        format!("{}:{}", self.machine, self.process)
+    }
+
     /// This process, which has that id.
     pub fn this(id: String) -> Self {
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();

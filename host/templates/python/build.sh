@@ -2,5 +2,6 @@
 # Builds the plugin.
 set -eu
 cd "$(dirname "$0")"
+echo "building {{name}}.wasm: it takes some seconds"
 componentize-py --wit-path vendor/wit/v0.1 --world {{role}}-plugin componentize plugin \
   -p src -p vendor/pelton-sdk/python -o {{name}}.wasm

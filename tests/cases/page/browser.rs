@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::{HOSTILE, SOON, TOKEN, app, order};
 
-const DESKTOP: (u32, u32) = (1280, 800);
-const PHONE: (u32, u32) = (390, 844);
+pub const DESKTOP: (u32, u32) = (1280, 800);
+pub const PHONE: (u32, u32) = (390, 844);
 
 /// A browser that has the token, on the page of an app with something of everything in it; none where there is no browser.
-async fn opened() -> Result<Option<(App, Host, Browser, String)>> {
+pub async fn opened() -> Result<Option<(App, Host, Browser, String)>> {
     let Some(folder) = browser::installed()? else { return Ok(None) };
     let (app, host, http) = app().await?;
     for key in ["a", "b"] {
@@ -30,7 +30,7 @@ async fn opened() -> Result<Option<(App, Host, Browser, String)>> {
 }
 
 /// Checks that nothing of what guests and producers say became more than text, and that nothing was refused or failed.
-async fn is_clean(browser: &Browser) -> Result<()> {
+pub async fn is_clean(browser: &Browser) -> Result<()> {
     assert_ne!(browser.run("return document.title").await?, "owned");
     assert_eq!(browser.run("return document.querySelectorAll('main img[src=x], main script').length").await?, 0);
     let complaints = browser.complaints().await?;
@@ -174,11 +174,12 @@ async fn the_page_is_worked_with_the_keyboard_and_named_for_screen_readers() -> 
     browser.run("document.activeElement.blur()").await?;
     browser.types("\u{e004}\u{e004}\u{e004}\u{e004}\u{e007}").await?;
     browser
-        .until("return document.activeElement.tagName === 'H1' && document.activeElement.innerText === 'Feed'")
+        .until("return document.activeElement.tagName === 'H1' && document.activeElement.innerText === 'Hosts'")
         .await?;
     for hash in [
         "modules",
         "modules/probe",
+        "hosts",
         "feed",
         "views/v",
         "dead-letters",
@@ -203,7 +204,7 @@ async fn the_page_is_worked_with_the_keyboard_and_named_for_screen_readers() -> 
 }
 
 /// Whatever can be used or seen and has no name: controls without label, images without text, columns without title.
-const NAMELESS: &str = "
+pub const NAMELESS: &str = "
 const named = (one) => (one.innerText ?? '').trim() || one.getAttribute('aria-label') || one.getAttribute('title')
   || [...(one.labels ?? [])].some((label) => label.innerText.trim()) || one.getAttribute('alt');
 const used = [...document.querySelectorAll('a, button, input, select, img, table')];

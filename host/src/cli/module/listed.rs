@@ -49,8 +49,7 @@ impl Listed {
     fn new(module: ModuleState, reports: &[Report]) -> Self {
         let of = |report: &Report| {
             let known = report.modules.iter().find(|known| known.module == module.record.module)?;
-            let host = format!("{}:{}", report.host.machine, report.host.process);
-            Some(Knows { host, phase: known.phase.clone(), lanes: known.lanes.clone() })
+            Some(Knows { host: report.host.shown(), phase: known.phase.clone(), lanes: known.lanes.clone() })
         };
         Self { hosts: reports.iter().filter_map(of).collect(), module }
     }

@@ -3,6 +3,7 @@
 mod app;
 mod feed;
 mod graph;
+mod hosts;
 mod letters;
 mod message;
 mod modules;
@@ -18,6 +19,7 @@ use crate::commit::ledger::{self, Ledger};
 pub fn routes() -> Router<Served> {
     Router::new()
         .route("/api/app", get(app::app))
+        .route("/api/hosts", get(hosts::list))
         .route("/api/modules", get(modules::list))
         .route("/api/modules/{module}/pause", post(modules::pause))
         .route("/api/modules/{module}/resume", post(modules::resume))
