@@ -1,9 +1,7 @@
 //! Ends and pauses in order: SIGTERM under load, and a server that goes away for a while.
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, logged, stored};
-
-use crate::oracle;
+use pelton_tests::{App, logged, oracle, stored};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_told_to_stop_under_load_commits_what_is_in_hand_and_the_next_goes_on() -> Result<()> {
