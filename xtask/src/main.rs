@@ -16,6 +16,10 @@ mod locate;
 #[allow(dead_code, reason = "shared with the demo: refused here before anything is built, read there")]
 mod options;
 mod schema;
+mod soak;
+#[path = "../soak/src/options.rs"]
+#[allow(dead_code, reason = "shared with the soak: refused here before anything is built, read there")]
+mod soak_options;
 mod step;
 mod test;
 mod tools;
@@ -54,6 +58,8 @@ enum Verb {
     },
     /// Fuzz what Pelton reads from others: messages, keys, config files, answers of guests
     Fuzz(fuzz::Options),
+    /// Kill, stop and cut off hosts and servers under load, and have the oracle judge what they did
+    Soak(soak_options::Options),
     /// Build the plugin `flag` in JavaScript, Python and C
     Languages,
     /// Install a browser for the tests of the web page
@@ -80,6 +86,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Ci => ci::run(),
         Verb::Bench { which, args } => bench::run(which, &args),
         Verb::Fuzz(options) => fuzz::run(&options),
+        Verb::Soak(_) => soak::run(),
         Verb::Languages => languages::build(),
         Verb::Browser => browser::install(),
         Verb::Setup => tools::install(),
