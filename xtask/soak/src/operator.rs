@@ -14,8 +14,8 @@ use tokio::time::sleep_until;
 
 use crate::{folder::Folder, journal::Journal, plan::Act};
 
-/// How long a command may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a command may take: a replay whose host dies waits 65 s for its answer.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// How often a command is given that does not succeed.
 const TRIES: u32 = 20;
 
