@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use async_nats::jetstream::stream;
-use pelton_tests::{App, SOON, eventually, logged};
+use pelton_tests::{App, SOON, eventually, logged, oracle};
 
-use crate::{hosts, oracle};
+use crate::hosts;
 
 /// All streams are on all three servers.
 const REPLICAS: usize = 3;

@@ -1,9 +1,7 @@
 //! The host dies at random moments under load and is started again: nothing is missing, nothing is there twice.
 
 use anyhow::{Context, Result};
-use pelton_tests::App;
-
-use crate::{oracle, random::Random};
+use pelton_tests::{App, Random, oracle};
 
 const KILLS: u64 = 30;
 

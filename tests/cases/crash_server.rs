@@ -1,9 +1,7 @@
 //! The server dies at random moments under load and comes back: nothing is missing, nothing is there twice.
 
 use anyhow::{Context, Result};
-use pelton_tests::App;
-
-use crate::{oracle, random::Random};
+use pelton_tests::{App, Random, oracle};
 
 const KILLS: u64 = 25;
 

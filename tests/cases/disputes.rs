@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use futures::TryStreamExt;
-use pelton_tests::{App, eventually, logged, stored};
+use pelton_tests::{App, eventually, logged, oracle, stored};
 
 use crate::hosts::shared_by;
-use crate::oracle;
 
 /// How long a heartbeat counts. There is one every third of it.
 const TTL: std::time::Duration = std::time::Duration::from_secs(9);

@@ -1,9 +1,9 @@
 //! The host ends at once at each step of its work, and the next one goes on: each input has its effects once, in order.
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, Host, SOON, logged, stored};
+use pelton_tests::{App, Host, SOON, logged, oracle, stored};
 
-use crate::{oracle, probe};
+use crate::probe;
 
 /// A host that ends at `place` for the `N`th time, as `failpoint.rs` of the host describes.
 fn aborts(app: &App, place: &str) -> Result<Host> {

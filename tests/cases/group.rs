@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use pelton_tests::{App, LONG, stored};
+use pelton_tests::{App, LONG, oracle, stored};
 
-use crate::{oracle, probe};
+use crate::probe;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn modules_under_load_share_few_batches_of_at_most_a_thousand_messages() -> Result<()> {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, Host, SOON, eventually, logged, stored};
+use pelton_tests::{App, Host, SOON, eventually, logged, oracle, stored};
 
-use crate::{oracle, probe};
+use crate::probe;
 
 /// Heartbeats that count for two seconds.
 pub const QUICK: &str = "[hosts]\nttl = \"2s\"\n";

@@ -3,10 +3,10 @@
 
 use anyhow::{Context, Result};
 use async_nats::jetstream::stream::{Config, StorageType};
-use pelton_tests::{App, Host, LONG, SOON, eventually, stored};
+use pelton_tests::{App, Host, LONG, SOON, eventually, oracle, stored};
 use serde_json::{Value, json};
 
-use crate::{metrics, oracle, probe};
+use crate::{metrics, probe};
 
 /// Nobody but the host fills the storage of files: inputs are kept in memory.
 async fn inputs_in_memory(app: &App) -> Result<()> {

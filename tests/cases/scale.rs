@@ -1,10 +1,10 @@
 //! The number of a module's lanes is changed: nothing is lost, doubled or out of order per key.
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, LONG, SOON, eventually, logged, stored};
+use pelton_tests::{App, LONG, SOON, eventually, logged, oracle, stored};
 use serde_json::json;
 
-use crate::{oracle, probe};
+use crate::probe;
 
 fn scale(app: &App, module: &str, lanes: u16) -> Result<serde_json::Value> {
     app.pelton_json(&["module", "scale", module, "--lanes", &lanes.to_string()])

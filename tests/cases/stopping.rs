@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use pelton_tests::{App, logged, stored};
+use pelton_tests::{App, logged, oracle, stored};
 
-use crate::{metrics, oracle};
+use crate::metrics;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_told_to_stop_under_load_commits_what_is_in_hand_and_the_next_goes_on() -> Result<()> {

@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result};
 use async_nats::jetstream::stream::Stream;
-use pelton_tests::{App, SOON, eventually, plugins, stored};
+use pelton_tests::{App, SOON, eventually, oracle, plugins, stored};
 use serde_json::{Value, json};
 
-use crate::{oracle, probe, swap};
+use crate::{probe, swap};
 
 /// What `pelton verify` answers, and its exit code.
 fn verify(app: &App, arguments: &[&str]) -> Result<(Value, Option<i32>)> {

@@ -1,6 +1,10 @@
 //! Three nats-servers with JetStream on free ports, which hold streams together.
 
-use std::{net::TcpListener, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use async_nats::jetstream::{self, stream};
@@ -16,24 +20,31 @@ const ASKED: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Server>,
-    _folder: TempDir,
+    _temporary: Option<TempDir>,
 }
 
 impl Cluster {
     /// Starts a cluster, and waits until it stores streams on all nodes.
     pub async fn start() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let temporary = tempfile::tempdir()?;
+        let cluster = Self::start_in(temporary.path()).await?;
+        Ok(Self { _temporary: Some(temporary), ..cluster })
+    }
+
+    /// Starts a cluster whose stores and logs are in `folder`, which stays.
+    pub async fn start_in(folder: &Path) -> Result<Self> {
         let ports = free_ports()?;
         let routes = ports.iter().map(route).collect::<Vec<_>>().join(",");
         let mut nodes = Vec::new();
         for (node, port) in ports.iter().enumerate() {
             let name = format!("node-{node}");
             let listen = route(port);
+            // Clients keep to the addresses that they were given, which may be those of proxies.
             let told = ["-n", &name, "--cluster_name", "tests", "--cluster", &listen, "--routes", &routes];
-            let told = told.into_iter().map(str::to_owned).collect();
-            nodes.push(Server::start_as(&folder.path().join(&name), told).await?);
+            let told = told.into_iter().chain(["--no_advertise=true"]).map(str::to_owned).collect();
+            nodes.push(Server::start_as(&folder.join(&name), told).await?);
         }
-        let cluster = Self { nodes, _folder: folder };
+        let cluster = Self { nodes, _temporary: None };
         cluster.ready().await?;
         Ok(cluster)
     }
@@ -43,8 +54,19 @@ impl Cluster {
         self.urls().join(",")
     }
 
-    fn urls(&self) -> Vec<String> {
+    /// The address of each node for clients.
+    pub fn urls(&self) -> Vec<String> {
         self.nodes.iter().map(Server::url).collect()
+    }
+
+    /// The same, as sockets.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(|node| (Ipv4Addr::LOCALHOST, node.port()).into()).collect()
+    }
+
+    /// The process of each node.
+    pub fn processes(&self) -> Vec<u32> {
+        self.nodes.iter().map(Server::id).collect()
     }
 
     /// Connects a client to one of the nodes; it goes over to another when that node ends.
@@ -61,6 +83,16 @@ impl Cluster {
     /// Starts a node again on the same ports and store, after [Self::kill9].
     pub async fn restart(&mut self, node: usize) -> Result<()> {
         self.node(node)?.restart().await
+    }
+
+    /// Lets a node do nothing, as a machine that hangs would, until [`Cluster::wake`].
+    pub fn freeze(&mut self, node: usize) -> Result<()> {
+        self.node(node)?.freeze()
+    }
+
+    /// Lets a frozen node go on.
+    pub fn wake(&mut self, node: usize) -> Result<()> {
+        self.node(node)?.wake()
     }
 
     fn node(&mut self, node: usize) -> Result<&mut Server> {

@@ -77,7 +77,12 @@ impl Host {
         self.running.wait(deadline).await
     }
 
-    /// Asks it to finish what is in hand (SIGTERM), and waits until it has.
+    /// Asks it to finish what is in hand (SIGTERM).
+    pub fn ask_to_end(&mut self) -> Result<()> {
+        self.running.ask_to_end()
+    }
+
+    /// The same, and waits until it has.
     pub async fn terminate(&mut self) -> Result<ExitStatus> {
         self.running.terminate().await
     }

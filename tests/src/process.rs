@@ -66,11 +66,17 @@ impl Running {
         eventually("the end of a child", deadline, async || self.ended()).await
     }
 
-    /// Asks the child to finish (SIGTERM) and waits until it has.
-    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+    /// Asks the child to finish (SIGTERM).
+    pub fn ask_to_end(&mut self) -> Result<()> {
         if self.ended()?.is_none() {
             signal(self.child.id(), libc::SIGTERM)?;
         }
+        Ok(())
+    }
+
+    /// The same, and waits until it has.
+    pub async fn terminate(&mut self) -> Result<ExitStatus> {
+        self.ask_to_end()?;
         self.wait(FINISHING).await
     }
 

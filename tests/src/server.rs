@@ -88,6 +88,21 @@ impl Server {
         async_nats::connect(&url).await.with_context(|| format!("cannot connect to {url}"))
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.running.id()
+    }
+
+    /// Lets it do nothing, as a machine that hangs would, until [`Server::wake`].
+    pub fn freeze(&self) -> Result<()> {
+        self.running.freeze()
+    }
+
+    /// Lets it go on.
+    pub fn wake(&self) -> Result<()> {
+        self.running.wake()
+    }
+
     /// Ends the server at once, as a crash would.
     pub fn kill9(&mut self) -> Result<()> {
         self.running.kill9()

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use async_nats::{
     HeaderMap,
     jetstream::{
+        self,
         consumer::{AckPolicy, DeliverPolicy, pull},
         stream::LastRawMessageErrorKind,
     },
@@ -15,11 +16,31 @@ use serde::Deserialize;
 
 use crate::App;
 
+/// Whoever can reach the streams.
+pub trait Streams {
+    /// JetStream, for a client that is no part of Pelton.
+    fn jetstream(&self) -> jetstream::Context;
+}
+
+impl<S> Streams for App<S> {
+    fn jetstream(&self) -> jetstream::Context {
+        self.jetstream()
+    }
+}
+
+impl Streams for jetstream::Context {
+    fn jetstream(&self) -> jetstream::Context {
+        self.clone()
+    }
+}
+
 /// A message of a stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Stored {
     /// Its position.
     pub sequence: u64,
+    /// When it was stored, in nanoseconds since 1970 by the server's clock.
+    pub at: i128,
     /// Its subject.
     pub subject: String,
     /// Its headers.
@@ -61,16 +82,16 @@ pub struct Checkpoint {
 }
 
 /// All messages of `stream` on `filter`, in order.
-pub async fn messages<S>(app: &App<S>, stream: &str, filter: &str) -> Result<Vec<Stored>> {
+pub async fn messages(app: &impl Streams, stream: &str, filter: &str) -> Result<Vec<Stored>> {
     read(app, stream, filter, DeliverPolicy::All).await
 }
 
 /// The last message on each subject of `stream` that passes `filter`, in order.
-pub async fn latest<S>(app: &App<S>, stream: &str, filter: &str) -> Result<Vec<Stored>> {
+pub async fn latest(app: &impl Streams, stream: &str, filter: &str) -> Result<Vec<Stored>> {
     read(app, stream, filter, DeliverPolicy::LastPerSubject).await
 }
 
-async fn read<S>(app: &App<S>, stream: &str, filter: &str, deliver_policy: DeliverPolicy) -> Result<Vec<Stored>> {
+async fn read(app: &impl Streams, stream: &str, filter: &str, deliver_policy: DeliverPolicy) -> Result<Vec<Stored>> {
     let stream = app.jetstream().get_stream(stream).await?;
     let config = pull::Config {
         deliver_policy,
@@ -90,6 +111,7 @@ async fn read<S>(app: &App<S>, stream: &str, filter: &str, deliver_policy: Deliv
             left = info.pending;
             all.push(Stored {
                 sequence: info.stream_sequence,
+                at: info.published.unix_timestamp_nanos(),
                 subject: message.subject.to_string(),
                 headers: message.headers.clone().unwrap_or_default(),
                 payload: message.payload.clone(),
@@ -100,28 +122,29 @@ async fn read<S>(app: &App<S>, stream: &str, filter: &str, deliver_policy: Deliv
 }
 
 /// The events of a category, in order.
-pub async fn events<S>(app: &App<S>, category: &str) -> Result<Vec<Stored>> {
+pub async fn events(app: &impl Streams, category: &str) -> Result<Vec<Stored>> {
     messages(app, "KV_demo", &format!("pelton.demo.events.{category}.>")).await
 }
 
 /// What operators did, in order.
-pub async fn audit(app: &App) -> Result<Vec<serde_json::Value>> {
+pub async fn audit(app: &impl Streams) -> Result<Vec<serde_json::Value>> {
     messages(app, "KV_demo", "pelton.demo.audit").await?.iter().map(Stored::json).collect()
 }
 
 /// The dead letters of a module that are there, by position in its input.
-pub async fn dead_letters<S>(app: &App<S>, module: &str) -> Result<BTreeMap<u64, serde_json::Value>> {
+pub async fn dead_letters(app: &impl Streams, module: &str) -> Result<BTreeMap<u64, serde_json::Value>> {
     let letters = messages(app, "KV_demo", &format!("pelton.demo.dlq.{module}.>")).await?;
     let there = letters.iter().filter(|letter| letter.header("KV-Operation").is_empty());
     there.map(|letter| Ok((letter.key().parse()?, letter.json()?))).collect()
 }
 
 /// The last message of the app stream on `subject`, from the leader.
-pub async fn last<S>(app: &App<S>, subject: &str) -> Result<Option<Stored>> {
+pub async fn last(app: &impl Streams, subject: &str) -> Result<Option<Stored>> {
     let stream = app.jetstream().get_stream_no_info("KV_demo").await?;
     match stream.get_last_raw_message_by_subject(subject).await {
         Ok(message) => Ok(Some(Stored {
             sequence: message.sequence,
+            at: message.time.unix_timestamp_nanos(),
             subject: message.subject.to_string(),
             headers: message.headers,
             payload: message.payload,
@@ -132,7 +155,7 @@ pub async fn last<S>(app: &App<S>, subject: &str) -> Result<Option<Stored>> {
 }
 
 /// The checkpoints of a module's lanes, in their order.
-pub async fn checkpoints<S>(app: &App<S>, module: &str, lanes: u16) -> Result<Vec<Checkpoint>> {
+pub async fn checkpoints(app: &impl Streams, module: &str, lanes: u16) -> Result<Vec<Checkpoint>> {
     let mut checkpoints = Vec::new();
     for lane in 0..lanes {
         if let Some(stored) = last(app, &format!("pelton.demo.ckpt.{module}.1.{lane}")).await? {

@@ -15,6 +15,8 @@ pub enum Bench {
     Throughput,
     /// What it costs to enforce limits, beside wasmtime without any
     Limits,
+    /// What heartbeats and checkpoints cost the server
+    Ownership,
 }
 
 /// Builds, then runs the bench with `args`, in the profile that everything else uses.
@@ -22,6 +24,7 @@ pub fn run(which: Bench, args: &[String]) -> Result<()> {
     let name = match which {
         Bench::Throughput => "throughput",
         Bench::Limits => "limits",
+        Bench::Ownership => "ownership",
     };
     tools::install()?;
     build::wasm(PLUGINS)?;

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::{
     build::{GUESTS, PLUGINS, WASM},
-    deny, languages,
+    deny, languages, soak,
     step::{cargo, cargo_in, step},
     test, tools,
 };
@@ -32,5 +32,6 @@ pub fn run() -> Result<()> {
         step(&format!("lints of {folder} for wasm"), cargo_in(folder).args(LINT_WASM).args(STRICT))?;
     }
     let [wrapper, lints] = LINTED;
-    test::run(&[], &[languages::ALL, wrapper, lints])
+    test::run(&[], &[languages::ALL, wrapper, lints])?;
+    soak::briefly()
 }

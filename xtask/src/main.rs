@@ -17,6 +17,10 @@ mod locate;
 mod options;
 mod schema;
 mod sim;
+mod soak;
+#[path = "../soak/src/options.rs"]
+#[allow(dead_code, reason = "shared with the soak: refused here before anything is built, read there")]
+mod soak_options;
 mod step;
 mod test;
 mod tools;
@@ -57,6 +61,8 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Simulate hosts that share lanes while everything fails that can: each seed is one run
     Sim(sim::Options),
+    /// Kill, stop and cut off hosts and servers under load, and have the oracle judge what they did
+    Soak(soak_options::Options),
     /// Build the plugin `flag` in JavaScript, Python and C
     Languages,
     /// Install a browser for the tests of the web page
@@ -84,6 +90,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Bench { which, args } => bench::run(which, &args),
         Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Sim(options) => sim::run(&options),
+        Verb::Soak(_) => soak::run(),
         Verb::Languages => languages::build(),
         Verb::Browser => browser::install(),
         Verb::Setup => tools::install(),

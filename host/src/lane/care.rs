@@ -71,7 +71,7 @@ impl Care {
     }
 
     /// What to do, with nothing else ahead of the commit.
-    pub fn next(&mut self) -> Next {
+    pub fn step(&mut self) -> Next {
         let inputs = if self.is_single() { 1 } else { SUSPECTS };
         match self.told {
             Told::No => {

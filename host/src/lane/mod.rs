@@ -286,7 +286,7 @@ impl Lane {
             return Step::Until(wake);
         }
         let Some(next) = self.queue.first() else {
-            return self.gaps.next().unwrap_or_else(|| self.mark.take().map_or(Step::Wait, Step::Cover));
+            return self.gaps.step().unwrap_or_else(|| self.mark.take().map_or(Step::Wait, Step::Cover));
         };
         if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
             return Step::Wait;
@@ -298,7 +298,7 @@ impl Lane {
         let most = match self.care.as_mut() {
             None => SLICE,
             Some(care) if !self.ahead.is_empty() || (care.is_single() && !self.is_alone) => return Step::Wait,
-            Some(care) => match care.next() {
+            Some(care) => match care.step() {
                 Next::Run(inputs) => inputs,
                 Next::Tell(suspect) => return Step::Tell(suspect),
                 Next::Wait => return Step::Wait,

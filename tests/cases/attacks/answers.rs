@@ -3,12 +3,11 @@
 //! Each answer stands in the guest's memory as the canonical ABI lays it out; a toolchain would never write most of them.
 
 use anyhow::{Context, Result, ensure};
-use pelton_tests::stored;
+use pelton_tests::{oracle, stored};
 use serde_json::json;
 
 use super::forge::{Guest, HEAP, NOTHING};
 use super::{Fate, Row, attack, memory, probe, row, run};
-use crate::oracle;
 
 /// An address and a length.
 type Span = (u32, u32);

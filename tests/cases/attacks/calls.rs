@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use pelton_tests::{logged, stored};
+use pelton_tests::{logged, oracle, stored};
 use serde_json::{Value, json};
 
 use super::{Fate, Field, memory, probe};
-use crate::oracle;
 
 /// Publishes `inputs` times these orders for `module`, waits until they are done, and checks what became of them.
 async fn check(field: &Field, module: &str, orders: &Value, inputs: u64, fate: Fate) -> Result<()> {

@@ -5,12 +5,11 @@
 //! twenty inputs would keep more memory than the test allows.
 
 use anyhow::{Result, ensure};
-use pelton_tests::stored;
+use pelton_tests::{oracle, stored};
 use wit_component::ComponentEncoder;
 
 use super::forge::Guest;
 use super::{Field, Row, attack, memory, module, row, run};
-use crate::oracle;
 
 /// What guests that never end may use.
 const SHORT: &str = "attempts = 1\nlimits = { deadline = \"50ms\", memory = \"16MiB\" }";

@@ -15,11 +15,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use forge::Guest;
-use pelton_tests::{App, Host, LONG, stored};
+use pelton_tests::{App, Host, LONG, oracle, stored};
 use serde_json::Value;
 use tokio::task::JoinHandle;
-
-use crate::oracle;
 
 /// Inputs that the modules beside the attack must have done in the end.
 const BESIDE: u64 = 10_000;

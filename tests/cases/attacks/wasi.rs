@@ -1,11 +1,10 @@
 //! Guests that import WASI and try to get out by it: there is nothing in it, and no call of it outlasts the deadline.
 
 use anyhow::{Context, Result, ensure};
-use pelton_tests::{SOON, stored};
+use pelton_tests::{SOON, oracle, stored};
 
 use super::forge::{Guest, Wit};
 use super::{Row, attack, row, run};
-use crate::oracle;
 
 const LIMITS: &str = "attempts = 1\nlimits = { deadline = \"100ms\", memory = \"128MiB\" }";
 

@@ -11,11 +11,15 @@ use super::data::Line;
 pub const STREAM: &str = "KV_demo";
 /// Where the app's own cancellations are, which `by-day` counts.
 pub const CANCELLATIONS: &str = "pelton.demo.events.invoices.>";
+/// What the app's modules emit.
+pub const CATEGORIES: [&str; 2] = ["invoices", "lines"];
+/// The module that counts cancellations, with one lane.
+pub const BY_DAY: &str = "by-day";
 /// The key of lines that name no customer.
 pub const ANONYMOUS: &str = "anonymous";
 
 /// Lanes of each module that reads RETAIL.
-const LANES: u64 = 4;
+pub const LANES: u64 = 4;
 
 /// A module that reads RETAIL.
 pub struct Module {
@@ -49,7 +53,12 @@ pub struct Checkpoint {
 
 /// The config for a server at `nats` and plugins in the folder `plugins`.
 pub fn config(nats: &str, plugins: &Path) -> String {
-    include_str!("pelton.toml").replace("@NATS@", nats).replace("@PLUGINS@", &plugins.to_string_lossy())
+    include_str!("pelton.toml").replace("@NATS@", nats) + &modules(plugins)
+}
+
+/// Its part that is about modules.
+pub fn modules(plugins: &Path) -> String {
+    include_str!("modules.toml").replace("@PLUGINS@", &plugins.to_string_lossy())
 }
 
 /// Where the checkpoints of the modules that read RETAIL are.

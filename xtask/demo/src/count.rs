@@ -11,9 +11,14 @@ use super::{
 
 /// Counts the whole file. The second number is how many messages it makes.
 pub fn count(data: &Data) -> Result<(Figures, u64)> {
+    count_items(data.items()?)
+}
+
+/// Counts items that are the messages from 1 on.
+pub fn count_items(items: impl Iterator<Item = Result<Item>>) -> Result<(Figures, u64)> {
     let mut figures = Figures::default();
     let mut sequence = 0;
-    for item in data.items()? {
+    for item in items {
         sequence += 1;
         match item? {
             Item::Line(_, line) => add(&mut figures, &line)?,

@@ -17,7 +17,7 @@ const SLICE: &[u8] = include_bytes!("../data/online-retail-slice.csv.gz");
 const DAMAGED: &str = include_str!("../data/damaged.jsonl");
 
 /// One line of an invoice, its texts as they stand in the file.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Line {
     #[serde(rename = "InvoiceNo")]
     pub invoice: String,
@@ -45,14 +45,14 @@ impl Line {
 }
 
 /// A payload damaged on purpose, and the number of the line that it follows.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Damaged {
     pub after: u64,
     pub payload: String,
 }
 
 /// What is published, one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Item {
     /// A line with its number in the file, from 1.
     Line(u64, Line),

@@ -2,21 +2,13 @@
 #![allow(clippy::print_stdout, reason = "printing is what this tool does")]
 #![allow(clippy::indexing_slicing, reason = "a tool for developers may end with a panic")]
 
-mod app;
 mod catch_up;
-mod count;
-mod figures;
 mod folder;
 mod keep;
 mod latency;
-mod money;
 mod options;
 mod progress;
-mod read;
 mod report;
-mod stored;
-mod supervise;
-mod table;
 
 use std::{
     env, fs,
@@ -27,16 +19,20 @@ use std::{
 use anyhow::{Context, Result};
 use async_nats::Client;
 use clap::Parser;
-use data::Data;
-use figures::Figures;
 use folder::{Folder, Note};
 use latency::Latency;
 use options::Options;
-use pelton_demo::{data, retail};
+use pelton_demo::{
+    app, count,
+    data::{self, Data},
+    figures::{self, Figures},
+    money, read,
+    retail::{self, Retail},
+    stored::{self, DeadLetter},
+    supervise, table,
+};
 use pelton_tests::{Host, Server};
 use progress::Progress;
-use retail::Retail;
-use stored::DeadLetter;
 
 /// Lines kept back for the steady phase, at 1,000 a second.
 const STEADY: u64 = 5_000;

@@ -45,14 +45,18 @@ pub async fn read(client: &Client) -> Result<(Figures, Vec<DeadLetter>)> {
         figures.days.insert(day, parse::<Day>(&value)?.cancellations);
     }
     figures.remembered = read::view(&bucket, "cancelled").await?.into_keys().collect();
-    for event in all(client, "pelton.demo.events.>").await? {
-        add(&mut figures, &event)?;
+    for category in app::CATEGORIES {
+        for event in all(client, &format!("pelton.demo.events.{category}.>")).await? {
+            add(&mut figures, &event)?;
+        }
     }
     let mut dead = Vec::new();
-    for message in all(client, "pelton.demo.dlq.>").await? {
-        let letter: DeadLetter = parse(&message.payload)?;
-        figures.dead.insert((letter.sequence, letter.module.clone()));
-        dead.push(letter);
+    for module in app::MODULES.iter().map(|module| module.name).chain([app::BY_DAY]) {
+        for message in all(client, &format!("pelton.demo.dlq.{module}.>")).await? {
+            let letter: DeadLetter = parse(&message.payload)?;
+            figures.dead.insert((letter.sequence, letter.module.clone()));
+            dead.push(letter);
+        }
     }
     Ok((figures, dead))
 }

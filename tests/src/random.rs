@@ -1,16 +1,23 @@
-//! Moments to crash at: random, and told, so that a run can be looked into.
+//! Random choices that are told and can be made again: moments to crash at, faults to inject.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A generator (SplitMix64).
+#[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
     /// A generator seeded by the clock; the seed goes to the output of the test.
+    #[allow(clippy::new_without_default, reason = "it prints, which no default should")]
+    #[allow(clippy::print_stderr, reason = "so that a run can be looked into")]
     pub fn new() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let seed = now.as_nanos() as u64;
+        let seed = seed();
         eprintln!("seed {seed}");
+        Self(seed)
+    }
+
+    /// A generator that gives the same numbers for the same seed.
+    pub fn of(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -21,4 +28,10 @@ impl Random {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (mixed ^ (mixed >> 31)) % limit
     }
+}
+
+/// A seed from the clock.
+pub fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_nanos() as u64
 }
