@@ -1,6 +1,7 @@
 //! Several hosts run one app: they share its lanes, take over from each other, and each input has its effects once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use pelton_tests::{App, Host, SOON, eventually, logged, oracle, stored};
@@ -223,5 +224,30 @@ async fn a_swap_reaches_all_hosts_and_one_of_them_answers() -> Result<()> {
     for host in &mut hosts {
         assert!(host.terminate().await?.success());
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heartbeats_expire_when_they_are_to_also_in_a_bucket_of_an_earlier_version() -> Result<()> {
+    let app = app(&probe::module("")).await?;
+    let mut host = app.host()?;
+    app.covered("probe", 1, app.publish("in.a", "[]").await?).await?;
+    assert!(host.terminate().await?.success());
+    // As earlier versions made them: then the server keeps a heartbeat for as long as a marker.
+    for stream in ["KV_demo", "KV_demo-hosts"] {
+        let mut config = app.jetstream().get_stream(stream).await?.cached_info().config.clone();
+        config.subject_delete_marker_ttl = Some(Duration::from_secs(86_400));
+        app.jetstream().update_stream(config).await?;
+    }
+    let mut host = app.host_called("next")?;
+    app.covered("probe", 1, app.publish("in.a", "[]").await?).await?;
+    for stream in ["KV_demo", "KV_demo-hosts"] {
+        let config = app.jetstream().get_stream(stream).await?.cached_info().config.clone();
+        assert_eq!(config.subject_delete_marker_ttl, Some(Duration::from_secs(1)), "{stream}");
+    }
+    let beats = stored::messages(&app, "KV_demo-hosts", "$KV.demo-hosts.hosts.>").await?;
+    let beat = beats.iter().find(|beat| !beat.payload.is_empty()).context("a heartbeat")?;
+    assert_eq!(beat.header("Nats-TTL"), "2s");
+    assert!(host.terminate().await?.success());
     Ok(())
 }

@@ -182,8 +182,19 @@ async fn selected(reading: &Reading, selection: Selection, all: bool) -> anyhow:
 async fn replay(selection: Selection, all: bool, common: &Common) -> anyhow::Result<()> {
     let reading = common.read().await?;
     let letters = selected(&reading, selection, all).await?;
-    let outcomes = stream::iter(letters).map(|letter| replay_one(&reading, letter)).buffered(AT_A_TIME);
-    let outcomes: Vec<Outcome> = outcomes.collect::<Vec<_>>().await.into_iter().collect::<Result<_, _>>()?;
+    let tried = stream::iter(letters).map(|letter| replay_one(&reading, letter)).buffered(AT_A_TIME);
+    let tried: Vec<_> = tried.collect().await;
+    let nothing_ran = !tried.is_empty() && tried.iter().all(|(_, answer)| answer.is_err());
+    let mut outcomes = Vec::new();
+    for (letter, answer) in tried {
+        let answer = match answer {
+            Err(error) if nothing_ran => return Err(error),
+            // Of the others it is to be told what came of them.
+            Err(error) => Answer::Again { reason: error.to_string() },
+            Ok(answer) => answer,
+        };
+        outcomes.push(Outcome { letter, answer });
+    }
     print(reading.output, &outcomes, |outcomes| some(outcomes, replayed))?;
     let failed =
         outcomes.iter().filter(|one| matches!(one.answer, Answer::Failed { .. } | Answer::Again { .. })).count();
@@ -193,15 +204,20 @@ async fn replay(selection: Selection, all: bool, common: &Common) -> anyhow::Res
     Ok(())
 }
 
-async fn replay_one(reading: &Reading, letter: Letter) -> anyhow::Result<Outcome> {
+async fn replay_one(reading: &Reading, letter: Letter) -> (Letter, anyhow::Result<Answer>) {
+    let answer = answer_of(reading, &letter).await;
+    (letter, answer)
+}
+
+async fn answer_of(reading: &Reading, letter: &Letter) -> anyhow::Result<Answer> {
     let who = who();
-    let lane = reading.query.lane_of(&letter).await?;
+    let lane = reading.query.lane_of(letter).await?;
     let mut tries = 1;
     loop {
-        let place = (&letter, lane);
+        let place = (letter, lane);
         let answer = control::replay::replay(&reading.connections.read, &reading.subjects, place, &who).await?;
         if !matches!(answer, Answer::Again { .. }) || tries == TRIES {
-            return Ok(Outcome { letter, answer });
+            return Ok(answer);
         }
         tokio::time::sleep(backoff(letter.sequence, tries)).await;
         tries += 1;

@@ -6,14 +6,16 @@ use async_nats::Client;
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, ErrorCode};
+use tracing::{info, warn};
 
 use crate::commit::read::Reader;
 use crate::subject::Subjects;
 
 /// The oldest server whose batches take several guarded checkpoints.
 pub const OLDEST_SERVER: (u64, u64, u64) = (2, 14, 4);
-/// How long the marker of an expired key stays, for watchers to see. Without it an expiry leaves nothing.
-const MARKER_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the marker of an expired key stays, for watchers to see: without one an expiry leaves nothing. The server has no
+/// message expire sooner than this, whatever its `Nats-TTL` says, so it is the shortest that there is.
+pub const MARKER_TTL: Duration = Duration::from_secs(1);
 /// No real limit; but clients refuse to bind to a bucket that has -1.
 const MESSAGES_PER_SUBJECT: i64 = 1_000_000_000;
 
@@ -81,6 +83,19 @@ pub async fn find(context: &jetstream::Context, subjects: &Subjects) -> Result<O
 pub async fn create(context: &jetstream::Context, subjects: &Subjects, replicas: usize) -> Result<Reader, Error> {
     let stream = context.create_stream(wanted(subjects, replicas)).await.map_err(|e| failed(subjects, &e))?;
     Ok(Reader::new(stream))
+}
+
+/// Has markers of a stream of Pelton's own stay no longer than they must. Earlier versions made streams that keep everything
+/// for as long as markers, a heartbeat too.
+pub async fn shorten_markers(context: &jetstream::Context, found: &Config) {
+    if found.subject_delete_marker_ttl.is_none_or(|ttl| ttl <= MARKER_TTL) {
+        return;
+    }
+    let config = Config { subject_delete_marker_ttl: Some(MARKER_TTL), ..found.clone() };
+    match context.update_stream(config).await {
+        Ok(_) => info!(stream = found.name, "markers of what expires stay a second from now on"),
+        Err(error) => warn!(stream = found.name, %error, "what expires stays as long as its marker, which is too long"),
+    }
 }
 
 fn failed(subjects: &Subjects, cause: &impl std::fmt::Display) -> Error {

@@ -1,11 +1,10 @@
 //! The witness: a second bucket remembers the app stream, so that one that was recreated, restored or rolled back is
 //! noticed instead of trusted.
 
-use std::time::Duration;
-
 use async_nats::jetstream::{self, kv, stream::Info};
 use serde::{Deserialize, Serialize};
 
+use crate::commit::app_stream;
 use crate::commit::format::{self, Versioned};
 use crate::commit::read::Reader;
 use crate::event::{Sequence, rfc3339};
@@ -68,11 +67,14 @@ impl Witness {
             description: "Pelton: hosts of an app, and a witness of its stream".to_owned(),
             history: 1,
             num_replicas: replicas,
-            limit_markers: Some(Duration::from_secs(60)),
+            limit_markers: Some(app_stream::MARKER_TTL),
             ..kv::Config::default()
         };
         let bucket = match context.get_key_value(&name).await {
-            Ok(bucket) => bucket,
+            Ok(bucket) => {
+                app_stream::shorten_markers(context, &bucket.stream.cached_info().config).await;
+                bucket
+            }
             Err(_) => context.create_key_value(config).await.map_err(|e| api(&name, &e))?,
         };
         Ok(Self { bucket, stream: subjects.stream(), name })

@@ -99,7 +99,16 @@ pub async fn serve(
                 Some((written, sequence)) = lane.wanted.recv() => {
                     go_on(&subjects, &reader, &lane, (written, sequence)).await;
                 }
-                () = lane.orders.closed() => return,
+                () = lane.orders.closed() => break,
+            }
+        }
+        // Nobody is to wait for what came when the lane had ended.
+        if let Err(error) = requests.unsubscribe().await {
+            debug!(%error, "requests for a lane that has ended still come");
+        }
+        while let Some(request) = requests.next().await {
+            if let Some(reply) = request.reply {
+                super::answer(&client, reply, &again("the lane has ended")).await;
             }
         }
     })

@@ -42,7 +42,20 @@ pub enum Error {
     Committer,
 }
 
+/// What the server or the client says of a stream that has no leader yet.
+const EARLY: [&str; 3] = ["timed out", "request error", "temporarily unavailable"];
+
 impl Error {
+    /// Whether it may be that a stream of the app has no leader yet.
+    pub(super) fn is_early(&self) -> bool {
+        let cause = match self {
+            Self::AppStream(app_stream::Error::Api { cause, .. })
+            | Self::Witness(witness::Error::Api { cause, .. }) => cause,
+            _ => return false,
+        };
+        EARLY.iter().any(|early| cause.contains(early))
+    }
+
     /// Whether it is the config that is to be mended.
     pub fn is_of_config(&self) -> bool {
         matches!(self, Self::Http(http::Error::Token(_) | http::Error::Tls(_)) | Self::Traces(_))

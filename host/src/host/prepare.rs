@@ -1,5 +1,7 @@
 //! What happens before anything runs: the app stream is made or verified, plugins are loaded.
 
+use std::time::{Duration, Instant};
+
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -8,9 +10,11 @@ use crate::commit::ledger::Ledger;
 use crate::commit::read::Reader;
 use crate::commit::{app_stream, witness::Witness};
 use crate::config::{Config, Lanes, Module};
+use crate::event::Sequence;
 use crate::guest::{Engine, Engines, Plugin};
 use crate::lane::version::Version;
 use crate::ownership::Edition;
+use crate::policy::backoff;
 use crate::status::Status;
 use crate::subject::Subjects;
 
@@ -60,8 +64,26 @@ impl Loaded {
     }
 }
 
+/// How long a host that starts waits for streams that have no leader yet, as on a cluster that has only just come up.
+const LEADERLESS: Duration = Duration::from_secs(15);
+
 /// Makes or verifies the app stream.
 pub async fn app(config: &Config, connections: &Connections, place: &Place) -> Result<App, Error> {
+    let patience = Instant::now() + LEADERLESS;
+    let mut tries = 1;
+    loop {
+        match open(config, connections, place).await {
+            Err(error) if error.is_early() && Instant::now() < patience => {
+                warn!(%error, "NATS does not answer yet; trying again");
+                tokio::time::sleep(backoff(Sequence(std::process::id().into()), tries)).await;
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn open(config: &Config, connections: &Connections, place: &Place) -> Result<App, Error> {
     app_stream::check_server(&connections.read)?;
     let (context, subjects) = (connections.jetstream(), Subjects::new(&config.app));
     let witness = Witness::open(&context, &subjects, config.stream.replicas).await?;
@@ -74,6 +96,7 @@ pub async fn app(config: &Config, connections: &Connections, place: &Place) -> R
     };
     let info = reader.info();
     app_stream::verify(&info.config, &subjects)?;
+    app_stream::shorten_markers(&context, &info.config).await;
     witness.note(info).await?;
     let servers = info.config.num_replicas;
     info!(

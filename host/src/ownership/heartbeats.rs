@@ -179,17 +179,22 @@ impl Bucket {
     }
 }
 
+/// Whether a host is there, or may be: false only if nobody is at the other end.
+pub async fn is_there(client: &Client, subjects: &Subjects, host: HostId) -> bool {
+    let request = Request::new().timeout(Some(ASKED));
+    let answer = client.send_request(subjects.host(&host.to_string()), request).await;
+    !answer.is_err_and(|error| error.kind() == RequestErrorKind::NoResponders)
+}
+
 /// Those of `alive` that do not have nobody at the other end: one that was killed has lost its connection, and its last
 /// heartbeat need not be waited out. One that does not answer in time may be busy.
 async fn answering(client: &Client, subjects: &Subjects, alive: Vec<Heartbeat>) -> Vec<Heartbeat> {
     let each = alive.into_iter().map(async |beat| {
-        let request = Request::new().timeout(Some(ASKED));
-        let answer = client.send_request(subjects.host(&beat.host.to_string()), request).await;
-        let is_dead = answer.is_err_and(|error| error.kind() == RequestErrorKind::NoResponders);
-        if is_dead {
+        let is_there = is_there(client, subjects, beat.host).await;
+        if !is_there {
             info!(host = beat.name, "a host has ended without a word");
         }
-        (!is_dead).then_some(beat)
+        is_there.then_some(beat)
     });
     futures::future::join_all(each).await.into_iter().flatten().collect()
 }

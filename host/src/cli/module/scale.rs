@@ -1,5 +1,6 @@
 //! `pelton module scale`: changes the number of a module's lanes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -10,15 +11,21 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::cli::output::print;
-use crate::cli::{Common, who};
+use crate::cli::{Common, Reading, who};
 use crate::commit::ledger::{self, Ledger};
 use crate::commit::record::{Record, State};
 use crate::config::Lanes;
+use crate::event::Sequence;
 use crate::failpoint;
+use crate::ownership::HostId;
+use crate::ownership::heartbeats::is_there;
+use crate::policy::backoff;
 use crate::subject::Name;
 
 /// How long hosts may take to finish and commit what they have in hand.
 const DRAINING: Duration = Duration::from_secs(30);
+/// How often something is tried again that somebody else keeps from being done.
+const TRIES: u32 = 8;
 /// How often to look whether they have.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -54,17 +61,21 @@ impl Scale {
         }
         let ran = before.state == State::Running;
         if ran {
-            ledger.set_paused(&name, true, &who, now()).await?;
+            uncontended(async || ledger.set_paused(&name, true, &who, now()).await).await?;
         }
-        drained(&ledger, &before).await?;
-        let scaled = match ledger.record(&name).await? {
-            Some(was) => ledger.scale(was, lanes, &who, now()).await,
-            None => bail!(ledger::Error::Unknown(name.to_string())),
+        let scaled = async {
+            drained(&reading, &ledger, &before).await?;
+            uncontended(async || match ledger.record(&name).await? {
+                Some(was) => ledger.scale(was, lanes, &who, now()).await,
+                None => Err(ledger::Error::Unknown(name.to_string())),
+            })
+            .await
         };
+        let scaled = scaled.await;
         failpoint::reach("scale", name.as_str());
         // Whether or not that was done: a module that ran is to run.
         if ran {
-            ledger.set_paused(&name, false, &who, now()).await?;
+            uncontended(async || ledger.set_paused(&name, false, &who, now()).await).await?;
         }
         let scaled = scaled?;
         let state = if ran { State::Running } else { scaled.state };
@@ -77,13 +88,32 @@ async fn record(ledger: &Ledger, name: &Name) -> anyhow::Result<Record> {
     Ok(record.ok_or_else(|| ledger::Error::Unknown(name.to_string()))?.value)
 }
 
+/// Does `what` again while somebody else writes at the same time: lanes that finish, or a host that notes how it is.
+async fn uncontended<T>(what: impl AsyncFn() -> Result<T, ledger::Error>) -> Result<T, ledger::Error> {
+    let mut tries = 1;
+    loop {
+        match what().await {
+            Err(ledger::Error::Contended) if tries < TRIES => {
+                tokio::time::sleep(backoff(Sequence(std::process::id().into()), tries)).await;
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Waits until nobody owns a lane of the module. A host that died cannot say that it does not: whatever it had in hand is
 /// refused once the number is changed.
-async fn drained(ledger: &Ledger, record: &Record) -> anyhow::Result<()> {
+async fn drained(reading: &Reading, ledger: &Ledger, record: &Record) -> Result<(), ledger::Error> {
     let patience = Instant::now() + DRAINING;
     loop {
         let lanes = ledger.checkpoints(record, 0..record.lanes).await?;
-        if lanes.values().all(|lane| lane.value.owner.is_none()) {
+        let owners: BTreeSet<HostId> = lanes.values().filter_map(|lane| lane.value.owner).collect();
+        let mut there = false;
+        for owner in owners {
+            there |= is_there(&reading.connections.read, &reading.subjects, owner).await;
+        }
+        if !there {
             return Ok(());
         }
         if Instant::now() > patience {
