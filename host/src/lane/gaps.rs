@@ -62,7 +62,7 @@ impl Gaps {
     }
 
     /// What to do next, when all inputs before the gap ran; none without a gap.
-    pub fn next(&mut self) -> Option<Step> {
+    pub fn step(&mut self) -> Option<Step> {
         let gap = self.open?;
         if self.is_submitted {
             return Some(Step::Wait);

@@ -225,7 +225,7 @@ impl Lane {
             return Step::Until(wake);
         }
         if self.queue.is_empty() {
-            return self.gaps.next().unwrap_or_else(|| self.mark.take().map_or(Step::Wait, Step::Cover));
+            return self.gaps.step().unwrap_or_else(|| self.mark.take().map_or(Step::Wait, Step::Cover));
         }
         if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
             return Step::Wait;
