@@ -188,7 +188,10 @@ async fn begin(
     let (first, was_empty) = match (&history.reset, module.from) {
         (Some(reset), _) => (Some(reset.behind), reset.anew),
         (None, From::New) => (None, false),
-        (None, from) => (Some(stream.start(from).await?.sequence), true),
+        // Where it began, whatever its stream has lost since.
+        (None, From::First) => (Some(Sequence(0)), true),
+        (None, From::Sequence(first)) => (Some(before(first)), true),
+        (None, from @ From::Time(_)) => (Some(stream.start(from).await?.sequence), true),
     };
     let asked = wish.from.map(before);
     let Some(mut behind) = first.max(asked) else {
