@@ -16,8 +16,10 @@ use super::module::{Module, payload};
 use super::stream::{header, value};
 use crate::commit::LaneId;
 use crate::commit::checkpoint::Checkpoint;
+use crate::dlq::DeadLetter;
 use crate::effects::Outgoing;
 use crate::ownership::HostId;
+use crate::policy::CauseKind;
 
 /// What is known of all lanes.
 pub struct Oracle {
@@ -45,6 +47,9 @@ struct Lane {
 enum Said {
     Event(Bytes),
     DeadLetter,
+    /// A dead letter of an input that was running alone whenever hosts were killed. Hosts here are killed every few steps, so
+    /// that chance does so now and then.
+    Blamed,
 }
 
 /// What a batch holds, by lane.
@@ -112,7 +117,9 @@ impl Oracle {
                 }
                 ["pelton", _, "dlq", module, lane, sequence] => {
                     let id = LaneId { module: self.module(module).name.clone(), lane: lane.parse().unwrap() };
-                    parts.said.entry(id).or_default().push((sequence.parse().unwrap(), Said::DeadLetter));
+                    let letter: DeadLetter = serde_json::from_slice(&message.payload).unwrap();
+                    let said = if letter.cause.kind == CauseKind::Crash { Said::Blamed } else { Said::DeadLetter };
+                    parts.said.entry(id).or_default().push((sequence.parse().unwrap(), said));
                 }
                 _ => {
                     if parts.writes.insert(message.subject.clone(), value(message)).is_some() {
@@ -155,6 +162,10 @@ impl Oracle {
                 of_input.push(what);
             }
             let what = |what: &str| format!("input {sequence} ({:?}) {what}", input.kind);
+            if of_input == [Said::Blamed] {
+                self.dead_letters += 1;
+                continue;
+            }
             if of_input == [Said::DeadLetter] {
                 let may_fail = input.kind.may_fail() || (self.is_lenient && input.kind == Kind::Bulky);
                 self.dead_letters += 1;
