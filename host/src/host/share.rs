@@ -181,8 +181,7 @@ impl Host {
     /// next commit only. It gives all up, and takes its share again when it has heard of the others.
     fn was_missed(&mut self) -> bool {
         warn!("the other hosts did not hear of this one in time: its lanes are given up and shared anew");
-        // By then each has been heard once, and what follows is done within three heartbeats.
-        self.hosts.settles = Instant::now() + self.hosts.rhythm.every() * 3 / 2;
+        self.hosts.settles = Instant::now() + self.hosts.rhythm.settles();
         for slot in self.modules.values_mut() {
             slot.claims.release_all();
             slot.lanes.values().for_each(CancellationToken::cancel);

@@ -159,6 +159,12 @@ impl Rhythm {
     pub fn every(self) -> Duration {
         self.ttl / 3
     }
+
+    /// How long a host that the others did not hear of in time waits before it takes lanes again: by then it has heard each
+    /// of them once, and what follows is done within three heartbeats.
+    pub fn settles(self) -> Duration {
+        self.every() * 3 / 2
+    }
 }
 
 #[cfg(test)]

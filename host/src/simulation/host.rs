@@ -120,8 +120,8 @@ impl Host {
         self.beats.beat(env, self.clock(env), self.is_linked());
     }
 
-    /// Sees to one thing that concerns which lanes it owns.
-    pub fn control(&mut self, env: &mut Env) {
+    /// Sees to one thing that concerns which lanes it owns. If that is to listen, it hears so much at most.
+    pub fn control(&mut self, env: &mut Env, most: usize) {
         if self.busy.is_some() {
             return self.give_up_waiting(env);
         }
@@ -133,11 +133,10 @@ impl Host {
         }
         let (before, now) = (self.members.count(), self.clock(env));
         let mut is_news = self.beats.is_back() && self.was_missed(env);
-        for _ in 0..env.random.below(4) {
-            if let Some(said) = env.bucket.get(self.at).filter(|_| self.is_linked()).cloned() {
-                self.at += 1;
-                is_news |= self.take_in(env, said);
-            }
+        for _ in 0..most {
+            let Some(said) = env.bucket.get(self.at).filter(|_| self.is_linked()).cloned() else { break };
+            self.at += 1;
+            is_news |= self.take_in(env, said);
         }
         if now >= self.looks {
             self.looks = now + env.rhythm.every();
@@ -178,7 +177,7 @@ impl Host {
     fn was_missed(&mut self, env: &mut Env) -> bool {
         env.trace.count("hosts missed", 1);
         env.note(format_args!("{} was missed", Shown(self.id)));
-        self.settles = self.clock(env) + env.rhythm.every() * 2;
+        self.settles = self.clock(env) + env.rhythm.settles();
         self.release_all();
         true
     }

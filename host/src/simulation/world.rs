@@ -105,8 +105,9 @@ impl World {
             (Happens::Turns, Some(id)) => self.turns(id),
             (Happens::Commits, Some(id)) => return self.with(id, Host::commit).unwrap_or(Ok(())),
             (Happens::Controls, Some(id)) => {
+                let most = self.env.random.index(4);
                 self.with(id, Host::beat);
-                self.with(id, Host::control);
+                self.with(id, |host, env| host.control(env, most));
             }
             (fault, host) => return self.fault(fault, host),
         }
@@ -256,7 +257,8 @@ impl World {
             self.turns(id);
             self.with(id, Host::commit).unwrap_or(Ok(()))?;
             self.with(id, Host::beat);
-            self.with(id, Host::control);
+            // Whoever hears less than is said is ever further behind.
+            self.with(id, |host, env| host.control(env, usize::MAX));
         }
         while !self.env.net.is_empty() {
             self.arrive()?;
