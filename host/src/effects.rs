@@ -119,7 +119,7 @@ impl Grants {
 pub struct Bounds {
     /// The server's `max_payload`, for headers and payload of one message.
     pub message: usize,
-    /// Messages of one batch; one is kept for the checkpoint.
+    /// Messages of one batch; one of them is the checkpoint.
     pub batch_messages: usize,
     /// Bytes of one batch.
     pub batch_bytes: usize,
@@ -138,9 +138,13 @@ impl Bounds {
         Self { message: max_payload, batch_messages, batch_bytes: 8 << 20 }
     }
 
+    /// What the replay of a dead letter adds to the effects of its input: its removal, and an entry of the audit.
+    const REPLAY: usize = 2;
+
     /// These bounds, narrowed to what one input of a module may cause: so many effects, of so many bytes.
     pub fn within(self, effects: usize, bytes: usize) -> Self {
-        let batch_messages = self.batch_messages.min(effects.saturating_add(1));
+        let most = self.batch_messages.saturating_sub(Self::REPLAY).max(1);
+        let batch_messages = most.min(effects.saturating_add(1));
         Self { batch_messages, batch_bytes: self.batch_bytes.min(bytes), ..self }
     }
 

@@ -64,7 +64,7 @@ pub async fn run(config: Config, place: Place, shutdown: CancellationToken) -> R
     let commit = CommitTask::new(committer, app.publisher.clone(), app.reader.clone(), app.status.clone());
     let commit = commit.telling(spans);
     let committing = tokio::spawn(commit.run(received));
-    let beside = Beside::start(server, &config, &connections, &app.status, shutdown.child_token()).await?;
+    let beside = Beside::start(server, &config, &connections, &app, shutdown.child_token());
 
     let status = app.status.clone();
     let joining = Host::join(app, &config, connections.clone(), bounds, requests, loaded, shutdown.child_token());

@@ -72,7 +72,12 @@ impl Query {
     pub async fn open(context: jetstream::Context, app: &Name) -> Result<Self, Error> {
         let subjects = Subjects::new(app);
         let reader = app_stream::find(&context, &subjects).await?.ok_or_else(|| Error::NoApp(app.to_string()))?;
-        Ok(Self { app: app.clone(), subjects, context, reader })
+        Ok(Self::of(app, context, reader))
+    }
+
+    /// Reads the app whose stream is open already.
+    pub fn of(app: &Name, context: jetstream::Context, reader: Reader) -> Self {
+        Self { app: app.clone(), subjects: Subjects::new(app), context, reader }
     }
 
     /// The app.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use pelton_tests::{App, Random, oracle};
 
-const KILLS: u64 = 25;
+const KILLS: u64 = 12;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_at_random_moments_leaves_every_effect_exactly_once() -> Result<()> {

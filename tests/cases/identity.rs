@@ -69,8 +69,8 @@ async fn a_stream_made_anew_under_a_running_host_halts_its_module_only() -> Resu
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_restored_from_an_older_copy_halts_its_module_only() -> Result<()> {
+/// An app whose `probe` has done three inputs, of a stream that is put back to the first of them. No host runs.
+async fn rolled_back() -> Result<App> {
     let mut app = App::with_input(&modules()).await?;
     app.stream("OTHER", "other").await?;
     app.publish("in.a", EMIT).await?;
@@ -87,27 +87,18 @@ async fn a_stream_restored_from_an_older_copy_halts_its_module_only() -> Result<
     std::fs::remove_dir_all(app.store("IN"))?;
     copy_folder(&copy, &app.store("IN"))?;
     app.server.restart().await?;
+    Ok(app)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_restored_from_an_older_copy_halts_its_module_only() -> Result<()> {
+    let app = rolled_back().await?;
     only_probe_halts(&app, &["IN", "ends at 1", "checkpoint is at 3"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_rolled_back_and_written_again_halts_its_module_only_and_a_reset_goes_on() -> Result<()> {
-    let mut app = App::with_input(&modules()).await?;
-    app.stream("OTHER", "other").await?;
-    app.publish("in.a", EMIT).await?;
-    let copy = app.folder().join("copy");
-    app.server.stop().await?;
-    copy_folder(&app.store("IN"), &copy)?;
-    app.server.restart().await?;
-    let mut host = app.host()?;
-    app.publish("in.a", EMIT).await?;
-    app.publish("in.a", EMIT).await?;
-    app.covered("probe", 1, 3).await?;
-    host.terminate().await?;
-    app.server.stop().await?;
-    std::fs::remove_dir_all(app.store("IN"))?;
-    copy_folder(&copy, &app.store("IN"))?;
-    app.server.restart().await?;
+    let mut app = rolled_back().await?;
     app.client = app.server.client().await?;
     // The same positions, with other messages.
     for sequence in 2..=4 {

@@ -126,6 +126,25 @@ async fn what_fails_when_it_follows_takes_the_first_ones_place_and_a_discarded_o
     Ok(())
 }
 
+/// As when the host is away from its server just then: nobody tells it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_goes_without_a_word_is_missed_when_the_next_waits_behind_it() -> Result<()> {
+    let app = App::with_input(&module("")).await?;
+    let mut host = app.host()?;
+    let first = app.publish("in.a", r#"[{"reject":"one"}]"#).await?;
+    app.covered("probe", 1, first).await?;
+    let (letter, mut headers) = (format!("pelton.demo.dlq.probe.0.{first}"), async_nats::HeaderMap::new());
+    headers.insert("KV-Operation", "DEL");
+    headers.insert("Nats-Rollup", "sub");
+    app.jetstream().publish_with_headers(letter, headers, "".into()).await?.await?;
+    let next = app.publish("in.a", COUNTS).await?;
+    app.covered("probe", 1, next).await?;
+    drained(&app).await?;
+    assert_eq!(causes(&app, "a").await?, [next]);
+    assert!(host.terminate().await?.success());
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parked_key_stays_so_when_lanes_are_changed_and_follows_in_its_new_lane() -> Result<()> {
     let app = App::with_input(&module("lanes = 4")).await?;

@@ -131,3 +131,38 @@ async fn what_cannot_be_is_refused_by_name() -> Result<()> {
     assert!(stored::audit(&app).await?.iter().all(|entry| entry["act"] != "reset"));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_is_not_sent_to_another_stream_while_it_has_dead_letters_of_the_one_before() -> Result<()> {
+    let app = identity::app().await?;
+    let host = app.host()?;
+    app.covered("probe", 1, app.publish("in.a", r#"[{"reject":"no"}]"#).await?).await?;
+    identity::recreate(&app).await?;
+    logged(&host, &["module halts", "probe", "deleted and made anew"]).await?;
+    let said = refused(&app, &["probe", "--to", "4", "--views", "keep"])?;
+    assert!(said.contains("1 dead letters of probe") && said.contains("pelton dlq discard probe"), "{said}");
+    app.pelton_json(&["dlq", "discard", "probe"])?;
+    reset(&app, &["probe", "--to", "4", "--views", "keep"])?;
+    app.covered("probe", 1, 5).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_of_another_name_begins_the_views_of_the_one_before_anew() -> Result<()> {
+    let app = App::with_input(FOLD).await?;
+    let mut host = app.host()?;
+    for _ in 0..3 {
+        app.publish("in.a", "x").await?;
+    }
+    app.covered("fold", 1, 3).await?;
+    let (built, _) = fold(&app, "in=2Ea").await?;
+    assert!(host.terminate().await?.success());
+    app.configure(&FOLD.replace("modules.fold", "modules.other"))?;
+    let _host = app.host_called("other")?;
+    eventually("the other to have done all", SOON, async || {
+        let shown = app.pelton_json(&["module", "show", "other"]).ok();
+        Ok(shown.filter(|shown| shown["checkpoints"][0]["covered"] == 3).map(drop))
+    })
+    .await?;
+    assert_eq!(fold(&app, "in=2Ea").await?, (built, "2".to_owned()), "it counts on from nothing");
+    Ok(())
+}

@@ -100,6 +100,27 @@ async fn inputs_are_verified_with_the_plugin_that_ran_them() -> Result<()> {
     Ok(())
 }
 
+/// The usual repair: what failed on one plugin runs again on the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_on_one_plugin_and_ran_again_on_the_next_is_verified_on_that() -> Result<()> {
+    let app = App::with_input(&probe::module("").replace("probe.wasm", "flag.wasm")).await?;
+    let _host = app.host()?;
+    let failed = do_now(&app, r#"[{"emit":{}},{"count":"n"}]"#).await?;
+    do_now(&app, r#"[{"emit":{}},{"count":"n"}]"#).await?;
+    app.configure(&probe::module(""))?;
+    assert_eq!(swap::swap(&app, &["--untried"]).await?.1, Some(0));
+    // Before any input of the new plugin's own, and behind one.
+    let replay = |sequence: u64| app.pelton_json(&["dlq", "replay", "probe", "--sequence", &sequence.to_string()]);
+    assert_eq!(replay(failed)?[0]["outcome"], "replayed");
+    do_now(&app, r#"[{"emit":{}},{"count":"n"}]"#).await?;
+    assert_eq!(replay(failed + 1)?[0]["outcome"], "replayed");
+    let before = plugins()?.join("flag.wasm");
+    let report = verified(&app, &["probe", "--plugin", before.to_str().context("no text")?])?;
+    let counts = ["inputs", "dead_letters", "replays", "events", "values"].map(|name| report[name].as_u64());
+    assert_eq!(counts, [Some(3), Some(2), Some(2), Some(3), Some(1)], "{report:#}");
+    Ok(())
+}
+
 /// The second plugin rejects what the first does: each is right at its place and wrong at the other's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_is_not_taken_for_the_one_before_it() -> Result<()> {

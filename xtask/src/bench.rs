@@ -19,8 +19,7 @@ pub enum Bench {
     Ownership,
 }
 
-/// Builds, then runs the bench with `args`, in the profile that everything else uses but for one thing: our own code is
-/// optimised.
+/// Builds, optimised as `cargo install` does it, then runs the bench with `args`.
 pub fn run(which: Bench, args: &[String]) -> Result<()> {
     let name = match which {
         Bench::Throughput => "throughput",
@@ -31,7 +30,6 @@ pub fn run(which: Bench, args: &[String]) -> Result<()> {
     build::wasm(PLUGINS)?;
     build::wasm(GUESTS)?;
     let mut bench = cargo();
-    bench.args(["bench", "--profile", "dev", "--workspace", "--bench", name, "--"]);
-    bench.args(args).envs(build::environment()?).env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    bench.args(["bench", "--workspace", "--bench", name, "--"]).args(args).envs(build::environment()?);
     step("bench", &mut bench)
 }

@@ -46,6 +46,17 @@ pub enum Error {
     Gone(LaneId),
 }
 
+impl Error {
+    /// Whether trying again later may help.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Contended | Self::Unanswered(_) => true,
+            Self::Read(error) => !matches!(error, read::Error::Newer { .. }),
+            Self::Refused(_) | Self::Unknown(_) | Self::Gone(_) => false,
+        }
+    }
+}
+
 /// Checkpoints of a module's lanes, by lane.
 pub type Lanes = BTreeMap<u16, Stored<Checkpoint>>;
 
@@ -60,6 +71,15 @@ pub struct Reset {
 
 /// Checkpoints that are read at a time.
 const AT_A_TIME: usize = 16;
+
+/// Whether it was noted that a module stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It was: its record stands there.
+    Halted(Sequence),
+    /// It has no record, or one that says that it does not run.
+    Otherwise,
+}
 
 /// Reads and writes the ledger.
 #[derive(Clone, Debug)]
@@ -108,6 +128,16 @@ impl Ledger {
         Ok(Sequence(last.0 + 1 - batch.len() as u64))
     }
 
+    /// The first generation of `views` that no module has written yet.
+    pub async fn next_generation(&self, views: &[Name]) -> Result<Generation, Error> {
+        let mut next = Generation::default();
+        for view in views {
+            let live: Option<Stored<Generation>> = self.reader.last_json(&self.subjects.live_generation(view)).await?;
+            next = next.max(live.map_or(next, |live| live.value.next()));
+        }
+        Ok(next)
+    }
+
     /// Takes lanes of a module for `owner`: the next epoch of each checkpoint, in one batch guarded by what was read.
     pub async fn take(
         &self,
@@ -132,14 +162,14 @@ impl Ledger {
     }
 
     /// Notes that a module stopped, and why, unless somebody else writes its record meanwhile, or an operator paused it:
-    /// it stays so. Gives where its record stands then; none if it has none.
-    pub async fn halt(&self, module: &Name, reason: &str) -> Result<Option<Sequence>, Error> {
-        let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(None) };
+    /// it stays so.
+    pub async fn halt(&self, module: &Name, reason: &str) -> Result<Noted, Error> {
+        let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(Noted::Otherwise) };
         if value.state != State::Running {
-            return Ok(Some(revision));
+            return Ok(Noted::Otherwise);
         }
         let record = Record { state: State::Halted(reason.to_owned()), ..value };
-        self.write(&[replacing(&self.subjects.module(module).into(), json(&record), revision)]).await.map(Some)
+        self.write(&[replacing(&self.subjects.module(module).into(), json(&record), revision)]).await.map(Noted::Halted)
     }
 
     /// Stops a module for a while, or starts one that is paused or halted, as `who` says. False if it was so already.

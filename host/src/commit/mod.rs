@@ -69,6 +69,12 @@ impl Done {
     pub fn nothing(covers: Covers) -> Self {
         Self { covers, events: Vec::new(), writes: Vec::new(), own: Vec::new(), given_up: None, spans: None }
     }
+
+    /// About the bytes of its effects.
+    pub fn size(&self) -> usize {
+        let events = self.events.iter().map(Outgoing::size).sum::<usize>();
+        events + self.writes.iter().map(Write::size).sum::<usize>()
+    }
 }
 
 /// What was committed of a lane.
@@ -123,6 +129,13 @@ pub struct Write {
     pub revision: Revision,
     /// Whether the key was read before: then the write holds only for the revision that was read.
     pub guarded: bool,
+}
+
+impl Write {
+    /// About the bytes of its message.
+    pub fn size(&self) -> usize {
+        self.write.size()
+    }
 }
 
 /// The position in the app stream of a view key's last write, as far as its lane knows. Clones share it.

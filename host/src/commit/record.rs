@@ -72,11 +72,15 @@ pub enum State {
     Halted(String),
 }
 
+/// What lanes are called in [`Changed`].
+const LANES: &str = "number of lanes";
+
 /// A change of a module that its record forbids.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "module {module:?}: its {what} was {was} and is now {is}; that would break order or skip inputs. Set it back in \
-     the config, or give the module a new name to begin anew"
+     the config{}, or give the module a new name to begin anew",
+    if *.what == LANES { ", change it with `pelton module scale`" } else { "" }
 )]
 pub struct Changed {
     module: String,
@@ -120,7 +124,7 @@ impl Record {
         if self.scaled.iter().any(|before| before.lanes == now.lanes) {
             return Ok(());
         }
-        changed("number of lanes", self.lanes.to_string(), now.lanes.to_string())
+        changed(LANES, self.lanes.to_string(), now.lanes.to_string())
     }
 }
 

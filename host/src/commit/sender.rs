@@ -44,6 +44,11 @@ impl Sender {
         Self { publisher, reader, status, end, said: None }
     }
 
+    /// The stream is at least so long: batches to come stand behind.
+    pub fn knows_of(&mut self, sequence: Sequence) {
+        self.end = self.end.max(sequence);
+    }
+
     /// Sends a batch; gives what became of it, with its messages and bytes.
     pub async fn send(&mut self, messages: &[Outgoing]) -> (Became, (usize, usize)) {
         let (size, began) = ((messages.len(), messages.iter().map(Outgoing::size).sum()), Instant::now());
@@ -54,7 +59,7 @@ impl Sender {
         self.say(&outcome);
         let became = self.found(outcome, &id, messages).await;
         if let Became::Whole(Outcome::Committed(last)) | Became::Cut(Landed { first: last, .. }, _) = &became {
-            self.end = *last;
+            self.knows_of(*last);
         }
         (became, size)
     }

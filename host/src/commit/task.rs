@@ -122,6 +122,7 @@ impl Task {
             match request {
                 Request::Attach { lane, generation, owned, notices } => {
                     self.status.covered(&lane, owned.value.covered);
+                    self.sender.knows_of(owned.revision);
                     self.committer.attach(lane.clone(), generation, owned);
                     self.lanes.insert(lane, notices);
                 }

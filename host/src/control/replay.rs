@@ -17,6 +17,7 @@ use crate::commit::format;
 use crate::commit::read::{Reader, is_deletion};
 use crate::dlq::{self, DeadLetter, Lost};
 use crate::event::{Delivery, Sequence};
+use crate::lane::parked::Wanted;
 use crate::lane::replay::{Answer, Order, Replay};
 use crate::policy::{Cause, CauseKind, backoff};
 use crate::source::{Decoded, InputStream, Routing};
@@ -71,8 +72,8 @@ pub struct Lane {
     pub routing: Arc<Routing>,
     /// Their stream.
     pub stream: InputStream,
-    /// What of its dead letters it wants to replay by itself.
-    pub wanted: mpsc::UnboundedReceiver<(u16, Sequence)>,
+    /// What it wants to be done about its dead letters.
+    pub wanted: mpsc::UnboundedReceiver<Wanted>,
     /// Where to tell it what is to be done.
     pub orders: mpsc::Sender<Order>,
 }
@@ -96,9 +97,10 @@ pub async fn serve(
                     Some(request) => asked(&client, &subjects, &reader, &lane, request).await,
                     None => return,
                 },
-                Some((written, sequence)) = lane.wanted.recv() => {
-                    go_on(&subjects, &reader, &lane, (written, sequence)).await;
-                }
+                Some(wanted) = lane.wanted.recv() => match wanted {
+                    Wanted::Replay(written, sequence) => go_on(&subjects, &reader, &lane, (written, sequence)).await,
+                    Wanted::Look(written, sequence) => look(&subjects, &reader, &lane, (written, sequence)).await,
+                },
                 () = lane.orders.closed() => break,
             }
         }
@@ -177,6 +179,15 @@ async fn go_on(subjects: &Subjects, reader: &Reader, lane: &Lane, (written, sequ
             Err(Unfound::Later(_)) => return,
         }
     };
+    // A lane that has ended needs it no more.
+    lane.orders.send(order).await.ok();
+}
+
+/// Tells the lane whether a dead letter still stands. One that cannot be read is looked at again later.
+async fn look(subjects: &Subjects, reader: &Reader, lane: &Lane, (written, sequence): (u16, Sequence)) {
+    let last = reader.last(&subjects.dead_letter(&lane.id.module, written, sequence.0)).await;
+    let is_gone = last.is_ok_and(|last| last.is_none_or(|last| is_deletion(&last.headers)));
+    let order = if is_gone { Order::Gone(sequence) } else { Order::Stands(sequence) };
     // A lane that has ended needs it no more.
     lane.orders.send(order).await.ok();
 }

@@ -17,9 +17,9 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// Smaller components are compiled each time: that takes some milliseconds.
-const SMALLEST: usize = 256 << 10;
+const SMALLEST: usize = 64 << 10;
 /// The most files of the folder; those used longest ago go first.
-const FILES: usize = 32;
+const FILES: usize = 64;
 /// The most bytes of a file.
 const LARGEST: u64 = 1 << 30;
 /// The bytes of a SHA-256, which each file begins with.
@@ -120,11 +120,17 @@ fn write(folder: &Path, path: &Path, code: &[u8]) -> io::Result<()> {
     let mut kept = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        kept.push((entry.metadata()?.modified()?, entry.path()));
+        // Another host may remove it meanwhile.
+        if let Ok(modified) = entry.metadata().and_then(|metadata| metadata.modified()) {
+            kept.push((modified, entry.path()));
+        }
     }
     kept.sort();
     for (_, path) in kept.iter().take(kept.len().saturating_sub(FILES)) {
-        fs::remove_file(path)?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     Ok(())
 }

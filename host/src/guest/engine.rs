@@ -61,7 +61,8 @@ impl Engines {
     }
 }
 
-/// What is off is off for safety and speed: most of wasmtime's advisories lie in it, and no plugin needs it.
+/// Threads, garbage collection, exceptions and asynchronous components are not even built in: most of wasmtime's advisories lie
+/// in them, and no plugin needs them.
 fn config(stack: usize) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
@@ -82,12 +83,6 @@ fn config(stack: usize) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
-        .wasm_component_model_async(false)
-        .concurrency_support(false)
-        .wasm_gc(false)
-        .wasm_function_references(false)
-        .wasm_exceptions(false)
-        .wasm_threads(false)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(32))
         .epoch_interruption(true)
         .max_wasm_stack(stack)

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Connections, Error, lag};
+use super::{App, Connections, lag};
 use crate::config::Config;
 use crate::http::{STREAMS, Served, Server};
 use crate::notify::Manager;
@@ -22,15 +22,15 @@ pub struct Beside {
 
 impl Beside {
     /// Starts it, to run until `stop`.
-    pub async fn start(
+    pub fn start(
         server: Option<Server>,
         config: &Config,
         connections: &Connections,
-        status: &Status,
+        app: &App,
         stop: CancellationToken,
-    ) -> Result<Self, Error> {
-        let tasks = TaskTracker::new();
-        let query = Arc::new(Query::open(connections.jetstream(), &config.app).await?);
+    ) -> Self {
+        let (tasks, status) = (TaskTracker::new(), &app.status);
+        let query = Arc::new(Query::of(&app.name, connections.jetstream(), app.reader.clone()));
         tasks.spawn(lag::measure(query.clone(), config.modules.clone(), status.clone(), stop.clone()));
         let asked = service::Served { query: query.clone(), status: status.clone() };
         tasks.spawn(service::serve(asked, connections.clone(), stop.clone()));
@@ -45,7 +45,7 @@ impl Beside {
             };
             tasks.spawn(server.serve(served));
         }
-        Ok(Self { tasks, stop })
+        Self { tasks, stop }
     }
 
     /// Tells the service manager, if there is one, that the modules run, and how they are from now on.

@@ -117,7 +117,11 @@ pub async fn deploy(
                 }
                 None
             }
-            None if members.is_eldest(&name) => Some(first_checkpoint(&loaded.module, &stream).await?),
+            None if members.is_eldest(&name) => {
+                // Another module may have owned its views: what that wrote is none of its own.
+                now.generation = app.ledger.next_generation(&now.views).await.map_err(failed)?;
+                Some(first_checkpoint(&loaded.module, &stream).await?)
+            }
             None => return Ok(Standing::Differs("another host is about to deploy it".to_owned())),
         };
         match app.ledger.deploy(&now, was.as_ref(), first.as_ref()).await {

@@ -4,7 +4,7 @@ use crate::commit::record::Changed;
 use crate::commit::{app_stream, ledger, witness};
 use crate::guest::{EngineError, LoadError};
 use crate::ownership::heartbeats;
-use crate::{http, query, source};
+use crate::{http, source};
 
 /// Why a host does not run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +14,6 @@ pub enum Error {
     Engine(#[from] EngineError),
     #[error(transparent)]
     Http(#[from] http::Error),
-    #[error(transparent)]
-    Query(#[from] query::Error),
     #[error("the traces of [traces]: {0}")]
     Traces(String),
     #[error("cannot connect to {url}: {cause}")]
@@ -50,7 +48,8 @@ impl Error {
     pub(super) fn is_early(&self) -> bool {
         let cause = match self {
             Self::AppStream(app_stream::Error::Api { cause, .. })
-            | Self::Witness(witness::Error::Api { cause, .. }) => cause,
+            | Self::Witness(witness::Error::Api { cause, .. })
+            | Self::Hosts(heartbeats::Error { cause, .. }) => cause,
             _ => return false,
         };
         EARLY.iter().any(|early| cause.contains(early))

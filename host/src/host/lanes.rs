@@ -19,6 +19,7 @@ use super::swap::Swaps;
 use super::{App, Connections, Error, LAST_COMMITS};
 use crate::commit::LaneId;
 use crate::commit::format;
+use crate::commit::ledger::Noted;
 use crate::commit::record::{Record, State};
 use crate::commit::task::Request;
 use crate::config::Config;
@@ -252,6 +253,11 @@ impl Host {
             return;
         }
         slot.record = message.sequence;
+        let is_own = slot.own.remove(&message.sequence);
+        slot.own.retain(|own| *own > message.sequence);
+        if is_own {
+            return;
+        }
         match (record.state.clone(), slot.phase) {
             (State::Paused, Phase::Running | Phase::Differs) => {
                 info!(module = %record.module, "module is paused: what is in hand is finished and committed");
@@ -338,8 +344,12 @@ impl Host {
         for (module, slot) in &mut self.modules {
             let Some(reason) = slot.unnoted.as_ref().filter(|_| slot.phase == Phase::Halted) else { continue };
             match self.app.ledger.halt(module, reason).await {
-                Ok(record) => {
-                    slot.record = record.unwrap_or(slot.record);
+                Ok(Noted::Halted(record)) => {
+                    slot.own.insert(record);
+                    slot.unnoted = None;
+                }
+                // It stays so, which this host hears as everybody does.
+                Ok(Noted::Otherwise) => {
                     slot.unnoted = None;
                 }
                 Err(error) => warn!(%module, %error, "the halt could not be noted in the module's record"),

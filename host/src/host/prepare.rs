@@ -69,10 +69,18 @@ const LEADERLESS: Duration = Duration::from_secs(15);
 
 /// Makes or verifies the app stream.
 pub async fn app(config: &Config, connections: &Connections, place: &Place) -> Result<App, Error> {
+    patiently(|| open(config, connections, place)).await
+}
+
+/// Tries something that asks streams which may have no leader yet.
+pub async fn patiently<T, F>(attempt: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     let patience = Instant::now() + LEADERLESS;
     let mut tries = 1;
     loop {
-        match open(config, connections, place).await {
+        match attempt().await {
             Err(error) if error.is_early() && Instant::now() < patience => {
                 warn!(%error, "NATS does not answer yet; trying again");
                 tokio::time::sleep(backoff(Sequence(std::process::id().into()), tries)).await;

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
+use futures::TryFutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::lanes::Host;
 use super::slot::{Phase, Slot};
-use super::{Connections, Error};
+use super::{Connections, Error, prepare};
 use crate::commit::checkpoint::Checkpoint;
 use crate::commit::{ledger, read};
 use crate::failpoint;
 use crate::ownership::claims::Plan;
-use crate::ownership::heartbeats::{self, Heard, Heartbeats};
+use crate::ownership::heartbeats::{Heard, Heartbeats};
 use crate::ownership::members::Members;
 use crate::ownership::{FORMAT, Heartbeat, HostId, LaneSet, Rhythm, Runs};
 use crate::policy::OnFailure;
@@ -39,11 +40,12 @@ impl Hosts {
         subjects: &Subjects,
         rhythm: Rhythm,
         modules: &BTreeMap<Name, Slot>,
-    ) -> Result<Self, heartbeats::Error> {
+    ) -> Result<Self, Error> {
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let name = format!("{machine}:{}", std::process::id());
         let own = heartbeat(HostId::new(), &name, modules);
-        let (heartbeats, others) = Heartbeats::join(connections, subjects, rhythm, own.clone()).await?;
+        let join = || Heartbeats::join(connections, subjects, rhythm, own.clone()).err_into();
+        let (heartbeats, others) = prepare::patiently(join).await?;
         let mut members = Members::new(own);
         let (now, mut heard) = (Instant::now(), HashMap::new());
         for other in others {
@@ -166,6 +168,7 @@ impl Host {
         self.hosts.forget_silent();
         self.end_trials();
         self.note_halts().await;
+        self.note_swaps().await;
         for (module, slot) in &self.modules {
             let measures = match slot.phase {
                 Phase::Running => self.hosts.members.shares(module, &slot.loaded.edition()).is_ours(0),
@@ -341,10 +344,7 @@ impl Error {
     /// Whether trying again later may help.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            Self::SetUp { cause, .. } => {
-                matches!(cause, ledger::Error::Read(_) | ledger::Error::Contended | ledger::Error::Unanswered(_))
-                    && !self.is_newer()
-            }
+            Self::SetUp { cause, .. } => cause.is_passing(),
             Self::Input { cause, .. } => matches!(cause, source::Error::Api { .. } | source::Error::Unreadable(_)),
             _ => false,
         }

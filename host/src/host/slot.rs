@@ -1,6 +1,6 @@
 //! A module of a host, and what it is doing there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -31,8 +31,10 @@ pub(super) struct Slot {
     pub(super) changed: Option<Instant>,
     /// Why it halted, until that is in its record.
     pub(super) unnoted: Option<String>,
-    /// Where its record stands that this host wrote or read last: older ones are no news.
+    /// Where its record stands that this host took in last: older ones are no news.
     pub(super) record: Sequence,
+    /// Where this host wrote its record and has not heard of it yet. Others may have written before, which is news.
+    pub(super) own: BTreeSet<Sequence>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,7 +55,8 @@ impl Slot {
         let (stream, claims) = (loaded.module.input.stream.clone(), Claims::new(loaded.module.lanes.get(), rhythm.ttl));
         let (phase, lanes) = (Phase::Running, BTreeMap::new());
         let (deployed, changed, unnoted) = (None, None, None);
-        Self { phase, stream, stop, deployed, claims, lanes, changed, unnoted, record: Sequence(0), loaded }
+        let (record, own) = (Sequence(0), BTreeSet::new());
+        Self { phase, stream, stop, deployed, claims, lanes, changed, unnoted, record, own, loaded }
     }
 
     /// Whether it may own lanes.

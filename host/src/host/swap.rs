@@ -1,6 +1,7 @@
 //! Runs another plugin in a module while it runs: loads and checks it while the old one serves, has all lanes go over to
 //! it at their next input, and notes what became of that.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -37,18 +38,27 @@ pub struct Swapped {
     who: String,
 }
 
+/// What became of a swap, and is to be noted before whoever asked is answered.
+struct Settled {
+    swapped: Swapped,
+    outcome: Option<Outcome>,
+    answer: Option<oneshot::Sender<Option<Answer>>>,
+}
+
 /// Where the steps of swaps come from and go to.
 pub struct Swaps {
     config: PathBuf,
     steps: mpsc::Sender<Step>,
     next: mpsc::Receiver<Step>,
+    /// What could not be noted yet, in order.
+    unnoted: VecDeque<Settled>,
 }
 
 impl Swaps {
     /// No swaps yet. They load what the config file `config` says at that time.
     pub fn new(config: PathBuf) -> Self {
         let (steps, next) = mpsc::channel(WAITING);
-        Self { config, steps, next }
+        Self { config, steps, next, unnoted: VecDeque::new() }
     }
 
     /// The next step.
@@ -137,8 +147,8 @@ impl Host {
         info!(module = %swapped.module, was = swapped.was, plugin = swapped.plugin, "the module goes over to another plugin");
         if wish.untried {
             versions.send_replace(Version::proven(plugin));
-            self.note(&swapped, None).await;
-            return reply(answer, Answer::Next { was: swapped.was, plugin: swapped.plugin });
+            self.swaps.unnoted.push_back(Settled { swapped, outcome: None, answer: Some(answer) });
+            return self.note_swaps().await;
         }
         let (version, told) = Version::on_trial(plugin, before);
         versions.send_replace(version);
@@ -165,27 +175,59 @@ impl Host {
                 warn!(module = %swapped.module, plugin = swapped.was, lane, %sequence, cause, "the old plugin returns");
             }
         }
+        let settled = Settled { swapped, outcome: Some(outcome), answer };
         // A newer swap has a trial of its own, and the record is its.
-        if is_current {
-            self.note(&swapped, Some(&outcome)).await;
+        if !is_current {
+            return settled.tell();
         }
-        if let Some(answer) = answer {
-            reply(answer, Answer::Decided { was: swapped.was, plugin: swapped.plugin, outcome });
-        }
+        self.swaps.unnoted.push_back(settled);
+        self.note_swaps().await;
     }
 
-    /// Keeps what became of a swap, in the module's record and in the audit.
-    async fn note(&mut self, swapped: &Swapped, outcome: Option<&Outcome>) {
-        let Swapped { module, was, plugin, who } = swapped.clone();
-        let runs = if matches!(outcome, Some(Outcome::Returns { .. })) { &was } else { &plugin }.clone();
-        let act = Act::Swap { module, was, plugin, outcome: outcome.cloned() };
-        match self.app.ledger.swap(&swapped.module, runs, act, &who).await {
-            Ok(record) => drop(self.modules.get_mut(&swapped.module).map(|slot| slot.record = record)),
-            Err(error) => {
-                warn!(module = %swapped.module, %error, "the swap could not be noted in the module's record");
+    /// Keeps what became of swaps, in the modules' records and in the audit, where that is not done.
+    pub(super) async fn note_swaps(&mut self) {
+        while let Some(settled) = self.swaps.unnoted.pop_front() {
+            let module = settled.swapped.module.clone();
+            match self.app.ledger.swap(&module, settled.runs(), settled.act(), &settled.swapped.who).await {
+                Ok(record) => {
+                    self.modules.get_mut(&module).map(|slot| slot.own.insert(record));
+                    settled.tell();
+                }
+                Err(error) if error.is_passing() => {
+                    warn!(%module, %error, "the swap is noted in the module's record later");
+                    self.swaps.unnoted.push_front(settled);
+                    break;
+                }
+                Err(error) => {
+                    warn!(%module, %error, "the swap could not be noted in the module's record");
+                    settled.tell();
+                }
             }
         }
         self.hosts.tell(&self.modules);
+    }
+}
+
+impl Settled {
+    /// The plugin that the module runs from then on.
+    fn runs(&self) -> String {
+        let Swapped { was, plugin, .. } = &self.swapped;
+        if matches!(self.outcome, Some(Outcome::Returns { .. })) { was } else { plugin }.clone()
+    }
+
+    fn act(&self) -> Act {
+        let Swapped { module, was, plugin, .. } = self.swapped.clone();
+        Act::Swap { module, was, plugin, outcome: self.outcome.clone() }
+    }
+
+    /// Answers whoever asked.
+    fn tell(self) {
+        let Self { swapped: Swapped { was, plugin, .. }, outcome, answer } = self;
+        let said = match outcome {
+            Some(outcome) => Answer::Decided { was, plugin, outcome },
+            None => Answer::Next { was, plugin },
+        };
+        answer.into_iter().for_each(|answer| reply(answer, said.clone()));
     }
 }
 

@@ -1,9 +1,9 @@
-//! Inputs in stream order, with the bytes of their payloads counted. Pure.
+//! Inputs in stream order, with the bytes of their payloads counted, and of what they led to. Pure.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::Delivery;
+use crate::event::{Delivery, Sequence};
 
 /// Inputs that wait, or that ran ahead of the commit.
 #[derive(Debug, Default)]
@@ -84,5 +84,34 @@ impl FromIterator<Arc<Delivery>> for Inputs {
         let mut all = Self::default();
         inputs.into_iter().for_each(|input| all.push(input));
         all
+    }
+}
+
+/// The bytes that slices led to which are not committed yet.
+#[derive(Debug, Default)]
+pub struct Made {
+    slices: VecDeque<(Sequence, usize)>,
+    bytes: usize,
+}
+
+impl Made {
+    /// How many there are.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A slice that ended with the input at `last` led to so many.
+    pub fn push(&mut self, last: Option<Sequence>, bytes: usize) {
+        if let Some(last) = last.filter(|_| bytes > 0) {
+            self.slices.push_back((last, bytes));
+            self.bytes += bytes;
+        }
+    }
+
+    /// Everything up to `covered` is committed.
+    pub fn committed(&mut self, covered: Sequence) {
+        while let Some((_, bytes)) = self.slices.pop_front_if(|(last, _)| *last <= covered) {
+            self.bytes -= bytes;
+        }
     }
 }

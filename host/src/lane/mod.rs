@@ -13,6 +13,7 @@ pub mod parked;
 pub mod queue;
 pub mod replay;
 pub mod runner;
+mod step;
 pub mod task;
 pub mod version;
 pub mod views;
@@ -22,91 +23,13 @@ use std::time::Instant;
 
 use self::care::{Care, Next};
 use self::gaps::{Gaps, Met};
-use self::inputs::Inputs;
+use self::inputs::{Inputs, Made};
 use self::parked::Parked;
-use crate::commit::checkpoint::Suspect;
+pub use self::step::{GivenUp, Input, Ran, Slice, Step, Verdict};
 use crate::dlq;
-use crate::event::{Delivery, Gap, Mark, Sequence};
+use crate::event::{Delivery, Mark, Sequence};
 use crate::policy::breaker::Permit;
 use crate::policy::{self, Cause, CauseKind, Decision, Failed, Failure, OnFailure, Rules};
-
-/// What a lane's reader hands it.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// An input of the lane.
-    Delivery(Arc<Delivery>),
-    /// The reader has come this far, and nothing since the last input was for the lane.
-    Covered(Mark),
-    /// These were removed before the reader had them, and may have been the lane's.
-    Gap(Gap),
-}
-
-/// What to do next.
-#[derive(Debug)]
-pub enum Step {
-    /// Run these inputs, in order, and report with [`Lane::ran`].
-    Run(Slice),
-    /// Hand a step without effects to the committer: all up to here is done.
-    Cover(Mark),
-    /// Hand the dead letter of an input to the committer that did not run, since its key waits behind another.
-    Park(GivenUp),
-    /// Hand a step without effects to the committer: these inputs are about to run, and may end the host.
-    Tell(Suspect),
-    /// Hand a step to the committer that keeps this gap as a dead letter: the lane goes on behind it.
-    Skip(Gap),
-    /// Stop the module before this gap.
-    Halt(Gap),
-    /// Nothing before this time, unless something is handed in.
-    Until(Instant),
-    /// Nothing, until something is handed in.
-    Wait,
-}
-
-/// Inputs to run on one instance.
-#[derive(Clone, Debug)]
-pub struct Slice {
-    /// The inputs.
-    pub inputs: Vec<Arc<Delivery>>,
-    /// Whether views and instance must be forgotten first.
-    pub fresh: bool,
-    /// An input that is given up without a try, and why.
-    pub condemned: Option<(Sequence, Failure)>,
-}
-
-/// What became of a slice: how many of its inputs are done, and why the next one is not.
-#[derive(Debug)]
-pub struct Ran {
-    /// Inputs that gave effects.
-    pub done: usize,
-    /// Why the one after them did not.
-    pub failed: Option<Failed>,
-}
-
-/// An input that is given up.
-#[derive(Clone, Debug)]
-pub struct GivenUp {
-    /// The input.
-    pub input: Arc<Delivery>,
-    /// Why.
-    pub cause: Cause,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// What the guest logged last, oldest first.
-    pub log: Vec<String>,
-    /// Whether later inputs of its key wait behind it.
-    pub parks: bool,
-}
-
-/// What to do with what a slice gave.
-#[derive(Debug)]
-pub enum Verdict {
-    /// Commit it, and the dead letter behind it if there is one.
-    Keep(Option<GivenUp>),
-    /// Commit it, and stop the module before the input at this position, for this reason.
-    Halt(Sequence, Cause),
-    /// Drop it: the lane was reset meanwhile.
-    Drop,
-}
 
 /// The most inputs of a slice.
 const SLICE: usize = 256;
@@ -117,7 +40,7 @@ const AHEAD: usize = 4_096;
 #[derive(Debug)]
 pub struct Lane {
     rules: Rules,
-    /// The most payload bytes that wait to be run, and that run ahead of the commit.
+    /// The most payload bytes that wait to be run, and that run ahead of the commit; and the most of what those led to.
     most_bytes: usize,
     incarnation: u32,
     /// The last input or mark taken in; what is at or below it was seen before.
@@ -127,6 +50,8 @@ pub struct Lane {
     running: Option<Running>,
     /// Inputs that ran and are not committed yet.
     ahead: Inputs,
+    /// The bytes that they led to, up to which input.
+    made: Made,
     mark: Option<Mark>,
     attempt: u32,
     wake: Option<Instant>,
@@ -147,8 +72,8 @@ struct Running {
 }
 
 impl Lane {
-    /// A lane that stands at `covered` and follows `rules`. It holds up to `bytes` of payloads that wait, and as many that
-    /// ran ahead of the commit.
+    /// A lane that stands at `covered` and follows `rules`. It holds up to `bytes` of payloads that wait, as many that
+    /// ran ahead of the commit, and about as many of what those led to.
     pub fn new(covered: Sequence, rules: Rules, bytes: usize) -> Self {
         Self {
             rules,
@@ -158,6 +83,7 @@ impl Lane {
             queue: Inputs::default(),
             running: None,
             ahead: Inputs::default(),
+            made: Made::default(),
             mark: None,
             attempt: 0,
             wake: None,
@@ -288,7 +214,7 @@ impl Lane {
         let Some(next) = self.queue.first() else {
             return self.gaps.step().unwrap_or_else(|| self.mark.take().map_or(Step::Wait, Step::Cover));
         };
-        if self.ahead.len() >= AHEAD || self.ahead.bytes() >= self.most_bytes {
+        if self.ahead.len() >= AHEAD || self.ahead.bytes().max(self.made.bytes()) >= self.most_bytes {
             return Step::Wait;
         }
         if let Some(behind) = next.key().and_then(|key| self.parked.behind(key)) {
@@ -314,7 +240,8 @@ impl Lane {
         let is_parked = |input: &Delivery| input.key().is_some_and(|key| parked.behind(key).is_some());
         let inputs = self.queue.take(self.queue.count_while(most, |input| !is_parked(input)));
         self.running = Some(Running { inputs: inputs.clone(), void: false });
-        Step::Run(Slice { inputs, fresh: std::mem::take(&mut self.fresh), condemned: self.condemned.clone() })
+        let (fresh, condemned) = (std::mem::take(&mut self.fresh), self.condemned.clone());
+        Step::Run(Slice { inputs, fresh, condemned, again: false })
     }
 
     /// The next input waits behind the dead letter of the one at `behind`.
@@ -330,7 +257,7 @@ impl Lane {
 
     /// The slice that runs `input` again, between slices of the lane's own.
     pub fn again(&mut self, input: Arc<Delivery>) -> Slice {
-        Slice { inputs: vec![input], fresh: std::mem::take(&mut self.fresh), condemned: None }
+        Slice { inputs: vec![input], fresh: std::mem::take(&mut self.fresh), condemned: None, again: true }
     }
 
     /// Takes what became of the slice that ran.
@@ -342,6 +269,7 @@ impl Lane {
             self.attempt = 0;
             self.ahead.push(input);
         }
+        self.made.push(self.ahead.last().map(|last| last.sequence()), ran.bytes);
         let verdict = match &ran.failed {
             Some(failed) => self.failed(&mut rest, failed, now),
             None => Verdict::Keep(None),
@@ -390,6 +318,7 @@ impl Lane {
     /// Everything up to `covered` is committed.
     pub fn committed(&mut self, covered: Sequence) {
         self.ahead.skip_while(|input| input.sequence() <= covered);
+        self.made.committed(covered);
         self.parked.committed(covered);
         self.gaps.committed(covered);
         if self.condemned.as_ref().is_some_and(|(sequence, _)| *sequence <= covered) {
@@ -401,6 +330,7 @@ impl Lane {
     pub fn reset(&mut self, incarnation: u32, covered: Sequence, condemned: Option<(Sequence, String)>) {
         self.incarnation = incarnation;
         self.fresh = true;
+        self.made = Made::default();
         self.condemned = condemned.map(|(sequence, reason)| (sequence, Failure::Refused(reason)));
         self.attempt = 0;
         self.wake = None;

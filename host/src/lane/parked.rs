@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::event::Sequence;
 
@@ -43,7 +43,21 @@ struct Entry {
     /// How often its replay asked for another try.
     attempts: u32,
     place: Place,
+    /// Whether somebody looks if it still stands there.
+    looked: bool,
 }
+
+/// What a lane wants to be done about one of its letters, by the lane that wrote it and its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// It is to be replayed, since nothing stands before it any more.
+    Replay(u16, Sequence),
+    /// Does it still stand there? Others wait behind it, and word of its end may be lost.
+    Look(u16, Sequence),
+}
+
+/// How soon it is looked again whether a letter still stands that others wait behind.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What is going on with a letter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,7 +79,7 @@ impl Parked {
     pub fn new(lane: u16, letters: impl IntoIterator<Item = Letter>) -> Self {
         let mut parked = Self { lane, ..Self::default() };
         for Letter { key, lane, sequence, waits } in letters {
-            let entry = Entry { lane, waits, attempts: 0, place: Place::Stands };
+            let entry = Entry { lane, waits, attempts: 0, place: Place::Stands, looked: false };
             parked.keys.entry(key).or_default().insert(sequence, entry);
             parked.letters += 1;
         }
@@ -104,7 +118,7 @@ impl Parked {
 
     /// An input becomes a letter, which is on its way: since it failed, or since it waits behind another.
     pub fn park(&mut self, key: Arc<str>, sequence: Sequence, waits: bool) {
-        let entry = Entry { lane: self.lane, waits, attempts: 0, place: Place::Ahead };
+        let entry = Entry { lane: self.lane, waits, attempts: 0, place: Place::Ahead, looked: false };
         self.keys.entry(key.clone()).or_default().insert(sequence, entry);
         self.letters += 1;
         self.ahead.push_back((sequence, key));
@@ -120,24 +134,38 @@ impl Parked {
         }
     }
 
-    /// A letter that is to be replayed now, since nothing stands before it any more: the lane that wrote it, and its input.
-    /// Tell what comes of it.
-    pub fn next(&mut self, now: Instant) -> Option<(u16, Sequence)> {
+    /// What is to be done now about a letter. Tell what comes of it.
+    pub fn next(&mut self, now: Instant) -> Option<Wanted> {
         let (rested, resting) = std::mem::take(&mut self.resting).into_iter().partition(|(until, _)| *until <= now);
         self.resting = resting;
         let rested: Vec<(Instant, Arc<str>)> = rested;
         self.due.extend(rested.into_iter().map(|(_, key)| key));
         while let Some(key) = self.due.pop_front() {
-            let first = self.first(&key).filter(|(_, entry)| entry.waits && entry.place == Place::Stands);
+            let first = self.first(&key).filter(|(_, entry)| entry.place == Place::Stands);
             let Some(sequence) = first.map(|(sequence, _)| sequence) else { continue };
             if self.resting.iter().any(|(_, resting)| *resting == key) {
                 continue;
             }
+            let is_waited_for = self.keys.get(&key).is_some_and(|letters| letters.len() > 1);
             let Some(entry) = self.entry(&key, sequence) else { continue };
-            entry.place = Place::Runs;
-            return Some((entry.lane, sequence));
+            if entry.waits {
+                entry.place = Place::Runs;
+                return Some(Wanted::Replay(entry.lane, sequence));
+            }
+            if is_waited_for && !std::mem::replace(&mut entry.looked, true) {
+                return Some(Wanted::Look(entry.lane, sequence));
+            }
         }
         None
+    }
+
+    /// A letter that was looked at still stands there.
+    pub fn stands(&mut self, sequence: Sequence, now: Instant) {
+        let of = self.keys.iter_mut().find_map(|(key, letters)| Some((key, letters.get_mut(&sequence)?)));
+        if let Some((key, entry)) = of {
+            entry.looked = false;
+            self.resting.push((now + LOOK, key.clone()));
+        }
     }
 
     /// When [`next`](Self::next) may have another, if nothing else happens.
@@ -162,6 +190,7 @@ impl Parked {
     pub fn ran(&mut self, key: &Arc<str>, sequence: Sequence) {
         if let Some(entry) = self.entry(key, sequence) {
             entry.place = Place::Leaves;
+            self.resting.retain(|(_, resting)| resting != key);
             self.due.push_back(key.clone());
         }
     }
@@ -199,7 +228,7 @@ impl Parked {
         let lane = self.lane;
         match self.entry(key, sequence) {
             Some(entry) if entry.place == Place::Fails => {
-                *entry = Entry { lane, waits: false, attempts: 0, place: Place::Stands };
+                *entry = Entry { lane, waits: false, attempts: 0, place: Place::Stands, looked: false };
             }
             Some(entry) if entry.place == Place::Leaves => self.remove(key, sequence),
             Some(_) | None => {}
@@ -211,6 +240,7 @@ impl Parked {
         let of = self.keys.iter().find(|(_, letters)| letters.contains_key(&sequence)).map(|(key, _)| key.clone());
         if let Some(key) = of {
             self.remove(&key, sequence);
+            self.resting.retain(|(_, resting)| *resting != key);
             self.due.push_back(key);
         }
     }

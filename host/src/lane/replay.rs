@@ -23,6 +23,8 @@ pub enum Order {
     Replay(Replay),
     /// It is not there any more.
     Gone(Sequence),
+    /// It still is, as far as is known.
+    Stands(Sequence),
     /// It cannot be replayed.
     Stuck(Sequence),
 }

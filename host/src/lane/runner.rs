@@ -89,6 +89,8 @@ impl Idle {
 
 /// The most inputs that an instance serves, which bounds what a guest can hide between events.
 const SERVES: usize = 256;
+/// A slice ends with the input whose effects are beyond so many bytes of all of them: those of a batch.
+const SLICE_BYTES: usize = 8 << 20;
 
 impl Runner {
     /// A runner for `lane`, whose guest reads `views`.
@@ -99,25 +101,29 @@ impl Runner {
         Self { job, lane, plugin, trial, idle: Some(Idle::Views(views)), cached, tracer }
     }
 
-    /// Runs the inputs of `slice` in order, up to the first that fails.
+    /// Runs the inputs of `slice` in order, up to the first that fails, or until their effects are many.
     pub fn run(&mut self, slice: &Slice) -> (Vec<Done>, Ran) {
         if slice.fresh {
             self.forget();
         }
         let mut steps = Vec::with_capacity(slice.inputs.len());
-        let mut failed = None;
+        let (mut failed, mut bytes) = (None, 0);
         let tracer = self.tracer.clone().filter(|tracer| !tracer.is_idle());
         for input in &slice.inputs {
             let tracer = tracer.as_deref().filter(|tracer| tracer.follows(input.sequence()));
             let condemned = slice.condemned.as_ref().filter(|(sequence, _)| *sequence == input.sequence());
             let step = match condemned {
                 Some((_, failure)) => Err(failure.clone().into()),
-                None => self.next(input, tracer),
+                None => self.next(input, slice.again, tracer),
             };
             match step {
                 Ok(mut step) => {
                     step.spans = tracer.and_then(|tracer| tracer.done(input, &step));
+                    bytes += step.size();
                     steps.push(step);
+                    if bytes > SLICE_BYTES {
+                        break;
+                    }
                 }
                 Err(why) => {
                     failed = Some(why);
@@ -130,7 +136,7 @@ impl Runner {
         }
         let done = steps.len();
         self.cached.set(self.idle.as_mut().map_or(0, |idle| idle.views().len()));
-        (steps, Ran { done, failed })
+        (steps, Ran { done, bytes, failed })
     }
 
     /// Forgets instance and views: what was computed ahead is void.
@@ -144,7 +150,7 @@ impl Runner {
 
     /// Runs one input on the plugin that is to run it. What one makes of it that has lost its place meanwhile, by this
     /// input or another lane's, is no failure of the input: the next one does it.
-    fn next(&mut self, input: &Arc<Delivery>, tracer: Option<&Tracer>) -> Result<Done, Failed> {
+    fn next(&mut self, input: &Arc<Delivery>, again: bool, tracer: Option<&Tracer>) -> Result<Done, Failed> {
         loop {
             self.follow();
             let step = match tracer {
@@ -152,7 +158,7 @@ impl Runner {
                 None => self.one(input),
             };
             let trial = self.trial.clone();
-            if let Some(trial) = &trial {
+            if let Some(trial) = trial.as_ref().filter(|_| !again) {
                 trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
             }
             // The same plugin may be on another trial already.

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::alone::Alone;
 use super::dedupe::Dedupe;
+use super::parked::Wanted;
 use super::queue;
 use super::replay::{Order, Replays};
 use super::runner::Runner;
@@ -17,7 +18,7 @@ use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::record::Scaled;
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
-use crate::event::{Gap, Sequence};
+use crate::event::Gap;
 use crate::failpoint;
 use crate::metrics::{Fate, Fault, Share};
 use crate::policy::breaker::Breaker;
@@ -55,7 +56,7 @@ pub struct Task {
     /// What it is told about its dead letters.
     pub orders: mpsc::Receiver<Order>,
     /// Where to ask for dead letters that it is to replay by itself: the lane that wrote it, and its input's position.
-    pub wanted: mpsc::UnboundedSender<(u16, Sequence)>,
+    pub wanted: mpsc::UnboundedSender<Wanted>,
     /// What the committer tells it.
     pub notices: mpsc::UnboundedReceiver<Notice>,
     /// The committer.
@@ -103,9 +104,9 @@ impl Task {
         loop {
             failpoint::reach("lane", id.module.as_str());
             let mut wake = lane.parked().wakes();
-            while let Some(letter) = lane.parked().next(Instant::now()) {
+            while let Some(wish) = lane.parked().next(Instant::now()) {
                 // It is served for as long as the lane runs.
-                wanted.send(letter).ok();
+                wanted.send(wish).ok();
             }
             parked.set(lane.parked().len());
             waiting.set(inputs.len() + lane.waiting());
@@ -237,6 +238,7 @@ impl Task {
                 Some(order) = orders.recv(), if !lane.is_stopping() => match order {
                     Order::Replay(replay) => replays.push(replay, lane.parked()),
                     Order::Gone(sequence) => lane.parked().gone(sequence),
+                    Order::Stands(sequence) => lane.parked().stands(sequence, Instant::now()),
                     Order::Stuck(sequence) => lane.parked().stuck(sequence),
                 },
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use super::*;
-use crate::event::Message;
+use crate::commit::checkpoint::Suspect;
+use crate::event::{Gap, Message};
 use crate::policy::{CauseKind, Failure, OnFailure};
 
 mod bounds;
@@ -46,6 +47,8 @@ fn sequences(inputs: &[Arc<Delivery>]) -> Vec<u64> {
 struct Rig {
     lane: Lane,
     now: Instant,
+    /// What each slice leads to.
+    bytes: usize,
 }
 
 impl Rig {
@@ -53,7 +56,7 @@ impl Rig {
     fn new(inputs: impl IntoIterator<Item = u64>) -> Self {
         let mut lane = Lane::new(Sequence(0), RULES, BYTES);
         inputs.into_iter().for_each(|sequence| lane.offer(input(sequence)));
-        Self { lane, now: Instant::now() }
+        Self { lane, now: Instant::now(), bytes: 0 }
     }
 
     fn step(&mut self) -> Step {
@@ -78,7 +81,7 @@ impl Rig {
 
     /// Reports that `done` inputs of the slice gave effects, and what became of the next.
     fn ran(&mut self, done: usize, failure: Option<Failure>) -> Verdict {
-        self.lane.ran(&Ran { done, failed: failure.map(Failed::from) }, self.now)
+        self.lane.ran(&Ran { done, bytes: self.bytes, failed: failure.map(Failed::from) }, self.now)
     }
 
     fn given_up(&mut self, done: usize, failure: Failure) -> GivenUp {
@@ -108,7 +111,7 @@ fn reject() -> Failure {
 
 #[test]
 fn inputs_run_in_order_and_those_seen_before_are_dropped() {
-    let mut lane = Rig { lane: Lane::new(Sequence(10), RULES, BYTES), now: Instant::now() };
+    let mut lane = Rig { lane: Lane::new(Sequence(10), RULES, BYTES), now: Instant::now(), bytes: 0 };
     for sequence in [9, 10, 11, 12, 12, 11, 15, 14] {
         lane.lane.offer(input(sequence));
     }

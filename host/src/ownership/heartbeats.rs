@@ -33,8 +33,10 @@ const KEYS: &str = "hosts.";
 #[derive(Debug, thiserror::Error)]
 #[error("the hosts' bucket {bucket}: {cause}")]
 pub struct Error {
-    bucket: String,
-    cause: String,
+    /// The bucket.
+    pub bucket: String,
+    /// What went wrong with it.
+    pub cause: String,
 }
 
 /// What is heard of other hosts.

@@ -51,19 +51,16 @@ impl World {
     fn beat(&mut self) {
         self.now += RHYTHM.every();
         let now = self.now;
-        for (id, _) in self.bucket.extract_if(.., |_, (_, until)| *until <= now).collect::<Vec<_>>() {
-            self.hosts.values_mut().for_each(|host| drop(host.members.forget(id)));
-        }
+        let gone: Vec<HostId> = self.bucket.extract_if(.., |_, (_, until)| *until <= now).map(|(id, _)| id).collect();
         let told = self.hosts.iter().map(|(id, host)| (*id, (heartbeat(*id, &host.claims), now + RHYTHM.ttl)));
         self.bucket.extend(told.collect::<Vec<_>>());
-        for host in self.hosts.values_mut() {
-            for (beat, _) in self.bucket.values() {
-                host.members.hear(beat.clone());
-            }
+        let mut with_news = Vec::new();
+        for (id, host) in &mut self.hosts {
+            let gone = gone.iter().filter(|gone| host.members.forget(**gone).is_some()).count();
+            let new = self.bucket.values().filter(|(beat, _)| host.members.hear(beat.clone())).count();
+            with_news.extend((gone + new > 0).then_some(*id));
         }
-        for id in self.hosts.keys().copied().collect::<Vec<_>>() {
-            self.share(id);
-        }
+        with_news.into_iter().for_each(|id| self.share(id));
     }
 
     /// A host releases what is not to be its own and takes what is.

@@ -143,13 +143,13 @@ impl Member {
             match step {
                 Ok(step) => steps.push(step),
                 Err(failure) => {
-                    let ran = Ran { done: steps.len(), failed: Some(failure.into()) };
+                    let ran = Ran { done: steps.len(), bytes: 0, failed: Some(failure.into()) };
                     return (steps, ran);
                 }
             }
         }
         let done = steps.len();
-        (steps, Ran { done, failed: None })
+        (steps, Ran { done, bytes: 0, failed: None })
     }
 
     fn finish(&mut self, env: &mut Env, breaker: &mut Breaker, mut steps: Vec<Done>, ran: &Ran, now: Instant) -> Asks {

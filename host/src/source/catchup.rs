@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
-use tracing::info;
+use tracing::{debug, info};
 
 use super::live::{Attach, Wish};
 use super::reader::{self, Item, Moved};
@@ -17,6 +19,9 @@ use crate::route::Filter;
 
 /// How many messages are read before asking the live reader again.
 const ASK_EVERY: u64 = 256;
+
+/// How long a lane that seems to have all waits before it is looked at again whether it has.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A lane that is behind.
 pub struct Behind {
@@ -34,13 +39,15 @@ pub async fn run(stream: InputStream, behind: Behind, after: Mark, live: mpsc::S
     info!(module = %id.module, lane = id.lane, after = %after.sequence, "lane catches up on a reader of its own");
     let filters = Filter::texts(&routing.input.filters);
     let name = stream.name().to_owned();
-    let mut reader = reader::spawn_telling(stream, filters, after);
+    let mut reader = reader::spawn_telling(stream.clone(), filters.clone(), after);
     let mut covered = after.sequence;
     let mut read = 0;
+    let mut seems_all = false;
     loop {
         let next = tokio::select! {
             next = reader.recv() => next,
             () = inputs.closed() => return Ok(()),
+            () = tokio::time::sleep(LOOK_AGAIN), if seems_all => Some(Ok(Item::Pending(0))),
         };
         let pending = match next {
             Some(Ok(Item::Pending(pending))) => pending,
@@ -75,9 +82,25 @@ pub async fn run(stream: InputStream, behind: Behind, after: Mark, live: mpsc::S
         };
         failpoint::reach("catch-up", id.module.as_str());
         read += 1;
-        if (pending == 0 || read % ASK_EVERY == 0) && attached(&live, &id, &inputs, covered, pending == 0).await {
+        seems_all = pending == 0;
+        if !seems_all && read % ASK_EVERY != 0 {
+            continue;
+        }
+        let all = seems_all && has_all(&stream, covered, &filters).await;
+        if attached(&live, &id, &inputs, covered, all).await {
             info!(module = %id.module, lane = id.lane, covered = %covered, "lane has caught up");
             return Ok(());
+        }
+    }
+}
+
+/// Whether there is nothing more for the lane, as the leader says: the reader's consumer may be on a replica that is behind.
+async fn has_all(stream: &InputStream, covered: Sequence, filters: &[String]) -> bool {
+    match stream.next_behind(covered, filters).await {
+        Ok(next) => next.is_none(),
+        Err(error) => {
+            debug!(%error, "it is not known yet whether a lane has all its inputs");
+            false
         }
     }
 }

@@ -159,20 +159,27 @@ impl InputStream {
         Ok(Head::of(&Stored::new(self.stream.clone()).fresh_info().await?))
     }
 
-    /// The mark of the message at `end`, if from `at` to there nothing passes `filters`. All from the leader, which no
-    /// replica is ahead of.
+    /// The mark of the message at `end`, if from `at` to there nothing passes `filters`.
     async fn nothing_behind(&self, at: Sequence, end: Sequence, filters: &[String]) -> Result<Option<Mark>, Error> {
-        if end <= at {
+        if end <= at || self.next_behind(at, filters).await?.is_some() {
             return Ok(None);
         }
-        for filter in filters {
+        Ok(self.message(end).await?.map(|message| message.mark()))
+    }
+
+    /// Where the first message behind `at` is that passes `filters` (none: all do), from the leader, which no replica is ahead
+    /// of. A consumer does not tell that: it may be on a replica that has not got all yet.
+    async fn next_behind(&self, at: Sequence, filters: &[String]) -> Result<Option<Sequence>, Error> {
+        let all = [">".to_owned()];
+        let mut next = None;
+        for filter in if filters.is_empty() { &all } else { filters } {
             match self.stream.get_first_raw_message_by_subject(filter, at.next().0).await {
                 Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
                 Err(error) => return Err(api(self.name(), &error)),
-                Ok(_) => return Ok(None),
+                Ok(found) => next = Some(next.map_or(found.sequence, |next: u64| next.min(found.sequence))),
             }
         }
-        Ok(self.message(end).await?.map(|message| message.mark()))
+        Ok(next.map(Sequence))
     }
 
     /// Checks that the stream was created at `created` and holds what `mark` saw. What retention removed since is no
@@ -204,7 +211,7 @@ impl InputStream {
             From::First => Sequence(0),
             From::New => last,
             From::Sequence(Sequence(first)) => Sequence(first.saturating_sub(1)),
-            From::Time(start_time) => self.before(DeliverPolicy::ByStartTime { start_time }).await?.unwrap_or(last),
+            From::Time(start_time) => self.before(start_time).await?.unwrap_or(last),
         };
         Ok(self.near(sequence))
     }
@@ -227,19 +234,29 @@ impl InputStream {
         }
         // A message that retention removed does not tell its time: then everything that is left is read.
         let sequence = match self.message(covered).await? {
-            Some(message) => {
-                let start_time = message.stored - window;
-                self.before(DeliverPolicy::ByStartTime { start_time }).await?.unwrap_or(covered)
-            }
+            Some(message) => self.before(message.stored - window).await?.unwrap_or(covered),
             None => Sequence(0),
         };
         Ok(Mark { sequence: sequence.min(covered), fingerprint: None })
     }
 
-    /// The position before the first message that `policy` gives.
-    async fn before(&self, policy: DeliverPolicy) -> Result<Option<Sequence>, Error> {
-        let first = self.first(policy, &[]).await?;
-        Ok(first.map(|message| Sequence(message.sequence.0.saturating_sub(1))))
+    /// The position before the first message stored at `start_time` or later.
+    async fn before(&self, start_time: OffsetDateTime) -> Result<Option<Sequence>, Error> {
+        if let Some(first) = self.first(DeliverPolicy::ByStartTime { start_time }, &[]).await? {
+            return Ok(Some(Sequence(first.sequence.0.saturating_sub(1))));
+        }
+        // Or has the replica that was asked not got it yet?
+        let last = self.message(self.head().await?.last).await?;
+        match last.filter(|last| last.stored >= start_time) {
+            Some(last) => Err(self.is_behind(last.sequence)),
+            None => Ok(None),
+        }
+    }
+
+    /// Why nothing can be said: a consumer did not give the message at `sequence`, which the leader holds.
+    fn is_behind(&self, sequence: Sequence) -> Error {
+        let cause = format!("a server that holds a copy has not got message {sequence} yet; try again");
+        api(self.name(), &cause)
     }
 
     /// The first message behind `position` that passes `filters`.

@@ -17,7 +17,10 @@ const BUSY: Duration = Duration::from_secs(10 * 60);
 /// A part of a stream that is read.
 pub struct Range {
     stream: InputStream,
+    filters: Vec<String>,
     consumer: Consumer<pull::Config>,
+    /// The last message that was read, or where reading began.
+    at: Sequence,
     to: Sequence,
     page: VecDeque<Message>,
     /// The number of the consumer's next message.
@@ -29,32 +32,34 @@ impl Range {
     /// Begins behind `after`, and ends with the message at `to`, or the last one before it that passes `filters`.
     pub async fn open(stream: InputStream, filters: Vec<String>, after: Sequence, to: Sequence) -> Result<Self, Error> {
         let policy = DeliverPolicy::ByStartSequence { start_sequence: after.next().0 };
-        Self::of(stream, filters, policy, to).await
+        Self::of(stream, filters, policy, after, to).await
     }
 
     /// The last message on each subject that passes `filters`, in order.
     pub async fn latest(stream: InputStream, filters: Vec<String>) -> Result<Self, Error> {
-        Self::of(stream, filters, DeliverPolicy::LastPerSubject, Sequence(u64::MAX)).await
+        let end = Sequence(u64::MAX);
+        Self::of(stream, filters, DeliverPolicy::LastPerSubject, end, end).await
     }
 
     async fn of(
         stream: InputStream,
         filters: Vec<String>,
         deliver_policy: DeliverPolicy,
+        at: Sequence,
         to: Sequence,
     ) -> Result<Self, Error> {
         let config = pull::Config {
             description: Some("Pelton reads what is stored".to_owned()),
             deliver_policy,
             ack_policy: AckPolicy::None,
-            filter_subjects: filters,
+            filter_subjects: filters.clone(),
             memory_storage: true,
             num_replicas: 1,
             inactive_threshold: BUSY,
             ..pull::Config::default()
         };
         let consumer = stream.stream.create_consumer(config).await.map_err(|e| api(stream.name(), &e))?;
-        Ok(Self { stream, consumer, to, page: VecDeque::new(), expected: 1, ended: false })
+        Ok(Self { stream, filters, consumer, at, to, page: VecDeque::new(), expected: 1, ended: false })
     }
 
     /// The next message; none behind the last one.
@@ -82,12 +87,25 @@ impl Range {
             if self.ended {
                 break;
             }
+            self.at = sequence;
             self.page.push_back(message_received(received.message, sequence, stored));
         }
         if self.ended {
+            self.check_end().await?;
             let name = &self.consumer.cached_info().name;
             self.stream.stream.delete_consumer(name).await.map_err(|e| api(&e))?;
         }
         Ok(())
+    }
+
+    /// Fails if the leader holds more of this part than the consumer gave, whose replica may be behind.
+    async fn check_end(&self) -> Result<(), Error> {
+        if self.at >= self.to {
+            return Ok(());
+        }
+        match self.stream.next_behind(self.at, &self.filters).await? {
+            Some(next) if next <= self.to => Err(self.stream.is_behind(next)),
+            _ => Ok(()),
+        }
     }
 }

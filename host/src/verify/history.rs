@@ -174,6 +174,15 @@ impl History {
         all.extend((low..likeliest).rev());
         all
     }
+
+    /// The same for an input that was run again behind the one at `behind`: a plugin on trial may have run it too, before the
+    /// input that decided.
+    pub fn candidates_again(&self, key: &str, behind: Sequence, floor: usize) -> Vec<usize> {
+        let mut all = self.candidates(key, behind.next(), floor);
+        let highest = all.iter().copied().max().map_or(0, |highest| highest + 1);
+        all.extend(highest..self.turns.len());
+        all
+    }
 }
 
 #[cfg(test)]
@@ -233,6 +242,19 @@ mod tests {
     /// A key of that lane.
     fn key_of(lane: u16, lanes: u16) -> String {
         (0..).map(|n| format!("k{n}")).find(|key| lane_of(key, lanes) == lane).unwrap()
+    }
+
+    #[test]
+    fn what_is_run_again_may_have_run_on_any_plugin_from_its_place_on() {
+        let history =
+            History::of(&record(1, "c"), &audit(vec![swap("a", "b", stays(0, 10)), swap("b", "c", stays(0, 20))]), &[]);
+        let again = |behind| {
+            let turns = history.candidates_again("k", Sequence(behind), 0);
+            turns.iter().map(|turn| history.plugin(*turn).unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(again(3), ["a", "b", "c"], "the next plugin may have been on trial");
+        assert_eq!(again(9), ["b", "c"]);
+        assert_eq!(again(25), ["c"]);
     }
 
     #[test]

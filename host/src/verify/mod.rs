@@ -31,6 +31,7 @@ use crate::query::{self, Query};
 use crate::route::Filter;
 use crate::source::range::Range;
 use crate::source::{self, InputStream, Routing};
+use crate::traces::Ratio;
 
 /// Why nothing could be verified.
 #[derive(Debug, thiserror::Error)]
@@ -112,22 +113,15 @@ pub async fn verify(
     let history = History::of(&record, &read::audit(query, &app, end).await?, &digests);
     let mut report = Report { module: module.name.to_string(), stream: record.stream.clone(), ..Report::default() };
     let begin = begin(config, module, &stream, &history, wish, &mut report).await?;
-    let to = wish.to.map_or(reached(&record, &checkpoints), |to| to.min(reached(&record, &checkpoints)));
+    let reached = reached(&record, &checkpoints);
+    let to = wish.to.map_or(reached, |to| to.min(reached));
     (report.behind, report.to) = (begin.behind, to);
     if record.edition.settings != module.settings() {
         report.notes.push("the config's settings of the module are not those that it runs with".to_owned());
     }
     let mut module = module.clone();
     module.grants.many_lanes = is_bound;
-    let origin = Origin {
-        subjects: query.subjects().clone(),
-        app: query.app().clone(),
-        module: module.name.clone(),
-        stream: stream.name().to_owned(),
-        created: stream.created(),
-        generation: record.generation,
-        ratio: config.traces.ratio,
-    };
+    let origin = origin(query, &module, &record, &stream, config.traces.ratio);
     let bounds = Bounds::new(max_payload, config.stream.batch);
     let first = match module.dedupe {
         Some(window) => stream.history(begin.behind, window).await?.sequence,
@@ -155,7 +149,7 @@ pub async fn verify(
         report,
     };
     let (mut report, rerun) = walk.run().await?;
-    if to < reached(&record, &checkpoints) {
+    if to < reached {
         let note = "values of views are those of today, and were not compared: the module is further than --to";
         report.notes.push(note.to_owned());
     } else {
@@ -166,6 +160,19 @@ pub async fn verify(
     }
     show(&app, &mut report).await?;
     Ok(report)
+}
+
+/// What the effects of the module's inputs are named by.
+fn origin(query: &Query, module: &Module, record: &Record, stream: &InputStream, ratio: Ratio) -> Origin {
+    Origin {
+        subjects: query.subjects().clone(),
+        app: query.app().clone(),
+        module: module.name.clone(),
+        stream: stream.name().to_owned(),
+        created: stream.created(),
+        generation: record.generation,
+        ratio,
+    }
 }
 
 /// The last input that any lane has done, of those that there are or were before.

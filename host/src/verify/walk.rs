@@ -124,7 +124,7 @@ impl Walk {
         }
         let letter = self.letters.remove(&sequence);
         let set_aside = self.history.gone.contains(&sequence);
-        self.verify(lane, input, Stored { events: Vec::new(), letter, set_aside }, false).await
+        self.verify(lane, input, Stored { events: Vec::new(), letter, set_aside }, None).await
     }
 
     fn is_done(&self, lane: u16, input: &Delivery) -> bool {
@@ -156,20 +156,30 @@ impl Walk {
         if self.key.as_ref().is_some_and(|key| key != input.lane_key()) {
             return Ok(());
         }
-        if replay.behind.is_none() {
+        let Some(behind) = replay.behind else {
             self.rerun.values().lose_for_good(input.lane_key());
             self.state.passed.insert(replay.sequence);
             self.report.unclear("was run again, and nobody noted where".to_owned(), &replay.sequence);
             return Ok(());
-        }
-        self.verify(lane, &input, Stored::default(), true).await
+        };
+        self.verify(lane, &input, Stored::default(), Some(behind)).await
     }
 
-    /// Runs an input on the plugins that may have run it, the likeliest first, until one gives what is stored.
-    async fn verify(&mut self, lane: u16, input: &Delivery, stored: Stored, again: bool) -> Result<(), source::Error> {
+    /// Runs an input on the plugins that may have run it, the likeliest first, until one gives what is stored. One that was run
+    /// again was so behind another, `again`.
+    async fn verify(
+        &mut self,
+        lane: u16,
+        input: &Delivery,
+        stored: Stored,
+        again: Option<Sequence>,
+    ) -> Result<(), source::Error> {
         let sequence = input.sequence();
         let floor = self.state.floors.get(&lane).copied().unwrap_or(0);
-        let turns = self.history.candidates(input.lane_key(), sequence, floor);
+        let turns = match again {
+            Some(behind) => self.history.candidates_again(input.lane_key(), behind, floor),
+            None => self.history.candidates(input.lane_key(), sequence, floor),
+        };
         let plugin = |turn: &usize| Some((*turn, self.history.plugin(*turn)?.to_owned()));
         let candidates: Vec<(usize, String)> = match &stored.letter {
             // It says itself which one ran it.
@@ -183,7 +193,7 @@ impl Walk {
                 if at == 0 { break } else { continue }
             };
             if tried.verdict == Verdict::Same {
-                if at > 0 && self.scaled.is_empty() {
+                if at > 0 && self.scaled.is_empty() && again.is_none() {
                     self.state.floors.insert(lane, turn.max(floor));
                 }
                 likeliest = Some(tried);
@@ -196,7 +206,7 @@ impl Walk {
             self.report.lacks(&plugin);
             self.unclear(input, "ran on a plugin that is not at hand".to_owned(), !stored.had_none());
         } else if let Some(tried) = likeliest {
-            self.settle(lane, input, again, tried);
+            self.settle(lane, input, again.is_some(), tried);
         }
         if !stored.set_aside {
             self.state.shelf.remove(&sequence);

@@ -156,7 +156,7 @@ async fn an_answer_that_is_too_much_or_not_granted_is_a_dead_letter_that_names_t
     const LIMITS: &str = "views = [\"v\"]\nattempts = 1\nlimits = { deadline = \"20s\", memory = \"128MiB\" }";
     let cases = [
         (json!({"emit": {"n": 100_000}}), "limit", "handed to the host"),
-        (json!({"emit": {"n": 30_000}}), "effects", "messages for one input are over the limit of 1000"),
+        (json!({"emit": {"n": 30_000}}), "effects", "messages for one input are over the limit of 998"),
         (json!({"write": {"key": "k", "size": 8_000_000}}), "effects", "message of 8000"),
         (json!({"write": {"key": "k", "size": 17_000_000}}), "limit", "handed to the host"),
         (json!({"write": {"key": "k".repeat(10_000), "size": 1}}), "effects", "subject of 100"),

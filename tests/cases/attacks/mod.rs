@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 /// Inputs that the modules beside the attack must have done in the end.
-const BESIDE: u64 = 10_000;
+const BESIDE: u64 = 1_000;
 
 /// A host under attack: healthy modules on the stream `IN`, hostile ones on the stream `ATTACK`.
 struct Field {

@@ -14,7 +14,7 @@ use pelton_tests::oracle;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
 use crate::{fleet::NODES, journal::Journal, verdict::items};
@@ -26,6 +26,8 @@ const RETAIL: u64 = 30;
 const IN_FLIGHT: usize = 200;
 /// How long a server may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
+/// How long it is let be after an answer that is none.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Every so many inputs one asks to be a dead letter first, and every so many for ever.
 const LATER: u64 = 40;
 const NEVER: u64 = 1_500;
@@ -97,6 +99,8 @@ async fn publish(contexts: &[Context], number: u64, subject: &str, payload: &str
             return;
         }
         journal.count("publishes without a clear answer", 1);
+        // A server that is cut off from the others says so at once.
+        sleep(AGAIN).await;
     }
 }
 

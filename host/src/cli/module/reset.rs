@@ -14,6 +14,7 @@ use crate::commit::ledger;
 use crate::commit::record::{Record, State};
 use crate::config::From;
 use crate::event::Sequence;
+use crate::query::Query;
 use crate::source::InputStream;
 use crate::subject::{Generation, Name};
 
@@ -78,6 +79,9 @@ impl Reset {
         }
         let stream = reading.query.stream(&was.value.stream).await?;
         let known = reading.query.module(&name).await?.checkpoints;
+        if known.iter().any(|lane| lane.created != stream.created()) {
+            check_letters(&reading.query, &name, stream.name()).await?;
+        }
         let lanes = positions(&was.value, &stream, &known, to).await?;
         let repeats = known.len() != lanes.len() || lanes.iter().zip(&known).any(|(to, was)| to.covered < was.covered);
         if repeats && views.is_none() {
@@ -93,6 +97,18 @@ impl Reset {
             ledger.reset(was, reset, &who(), OffsetDateTime::now_utc()).await?;
         print(reading.output, &Done { module: name, stream, behind, generation, state }, shown)
     }
+}
+
+/// Dead letters are known by the positions of their inputs, which are others' in a stream that was made anew.
+async fn check_letters(query: &Query, module: &Name, stream: &str) -> anyhow::Result<()> {
+    if let Some(letters) = query.waiting().await?.get(module) {
+        bail!(
+            "stream {stream} was made anew, and {letters} dead letters of {module} are of inputs of the one before: what has \
+             their positions now would take their place. Keep what you need of them (`pelton dlq show`), then \
+             `pelton dlq discard {module}`, and reset it again"
+        );
+    }
+    Ok(())
 }
 
 /// Where the lanes are to go on in `stream`, as it is now.

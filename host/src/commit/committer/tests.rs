@@ -3,9 +3,11 @@
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use super::outcome::{UNANSWERED_AT_MOST, UNANSWERED_IN_ALL};
 use super::*;
-use crate::commit::Write;
+use crate::commit::batch::Outcome;
 use crate::commit::hindrance::Hindrance;
+use crate::commit::{Covers, Write};
 use crate::effects::{CheckedWrite, GUARD};
 use crate::event::{Delivery, Mark, Message};
 

@@ -14,15 +14,23 @@ fn letter(key: &str, at: u64, waits: bool) -> Letter {
 struct Rig {
     parked: Parked,
     now: Instant,
+    /// Letters that it wanted to be looked at.
+    looks: Vec<u64>,
 }
 
 impl Rig {
     fn new(letters: impl IntoIterator<Item = Letter>) -> Self {
-        Self { parked: Parked::new(0, letters), now: Instant::now() }
+        Self { parked: Parked::new(0, letters), now: Instant::now(), looks: Vec::new() }
     }
 
+    /// The letter to be replayed now.
     fn next(&mut self) -> Option<u64> {
-        self.parked.next(self.now).map(|(_, sequence)| sequence.0)
+        loop {
+            match self.parked.next(self.now)? {
+                Wanted::Replay(_, sequence) => return Some(sequence.0),
+                Wanted::Look(_, sequence) => self.looks.push(sequence.0),
+            }
+        }
     }
 
     fn park(&mut self, key: &str, at: u64, waits: bool) {
@@ -150,4 +158,26 @@ fn one_that_an_operator_has_replayed_in_vain_stays_first() {
     rig.parked.replays("a", sequence(3)).unwrap();
     rig.parked.stays("a", sequence(3));
     assert_eq!((rig.next(), rig.parked.behind("a")), (None, Some(sequence(3))));
+}
+
+#[test]
+fn one_that_others_wait_behind_is_looked_at_since_word_of_its_end_may_be_lost() {
+    let mut rig = Rig::new([letter("a", 3, false), letter("a", 5, true), letter("b", 4, false)]);
+    assert_eq!((rig.next(), rig.looks.as_slice()), (None, &[3][..]), "nobody waits behind the other");
+    rig.park("a", 9, true);
+    rig.parked.committed(sequence(9));
+    assert_eq!((rig.next(), rig.looks.len()), (None, 1), "somebody looks already");
+    rig.parked.stands(sequence(3), rig.now);
+    rig.park("a", 11, true);
+    rig.parked.committed(sequence(11));
+    assert_eq!((rig.next(), rig.looks.len()), (None, 1), "and has looked lately");
+    rig.now = rig.parked.wakes().unwrap();
+    assert_eq!((rig.next(), rig.looks.len()), (None, 2));
+    rig.parked.gone(sequence(3));
+    assert_eq!(rig.next(), Some(5));
+    rig.done("a", 5);
+    rig.park("b", 13, true);
+    rig.parked.committed(sequence(13));
+    assert_eq!((rig.next(), rig.looks.as_slice()), (Some(9), &[3, 3][..]));
+    assert_eq!((rig.next(), rig.looks.as_slice()), (None, &[3, 3, 4][..]));
 }

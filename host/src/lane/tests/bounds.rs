@@ -54,3 +54,22 @@ fn a_reset_makes_room_again() {
     lane.reset(1, 0);
     assert_eq!(lane.runs(), [1, 2]);
 }
+
+#[test]
+fn what_inputs_lead_to_counts_as_bytes_ahead_until_its_slice_is_committed() {
+    let mut lane = Rig::new([1, 2]);
+    lane.bytes = BYTES;
+    assert_eq!(lane.runs(), [1, 2]);
+    lane.kept(2, None);
+    lane.lane.offer(input(3));
+    assert!(lane.waits());
+    lane.lane.committed(Sequence(1));
+    assert!(lane.waits());
+    lane.lane.committed(Sequence(2));
+    assert_eq!(lane.runs(), [3]);
+    lane.kept(1, None);
+    lane.lane.offer(input(4));
+    assert!(lane.waits());
+    lane.reset(1, 2);
+    assert_eq!(lane.runs(), [3, 4], "what is void counts no more");
+}

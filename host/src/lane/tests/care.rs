@@ -12,7 +12,7 @@ fn careful(inputs: u32, ends: u32, offered: impl IntoIterator<Item = u64>) -> Ri
     let care = Care::new(Suspect { inputs, ends, runs: false }, Sequence(UNTIL));
     let mut lane = Lane::new(Sequence(0), RULES, BYTES).with_care(care);
     offered.into_iter().for_each(|sequence| lane.offer(input(sequence)));
-    Rig { lane, now: Instant::now() }
+    Rig { lane, now: Instant::now(), bytes: 0 }
 }
 
 /// What it tells that it is about to run.

@@ -10,7 +10,7 @@ fn gap(first: u64, last: u64) -> Input {
 /// A lane at `covered` that does so about gaps; `starts` if nobody ever ran it.
 fn lane(covered: u64, on_gap: OnGap, starts: bool) -> Rig {
     let lane = Lane::new(Sequence(covered), RULES, BYTES).with_gaps(Gaps::new(on_gap, starts));
-    Rig { lane, now: Instant::now() }
+    Rig { lane, now: Instant::now(), bytes: 0 }
 }
 
 /// The gap that is to become a dead letter now.

@@ -24,7 +24,7 @@ fn a_replay_is_guarded_by_dead_letter_and_checkpoint_and_moves_no_position() {
 }
 
 #[test]
-fn a_replay_whose_answer_was_lost_is_told_by_the_checkpoints_own_position() {
+fn a_replay_whose_answer_was_lost_begins_the_lane_anew_if_anything_landed() {
     let mut committer = committer(1, ROOMY);
     committer.submit(&id(0), 0, vec![replay(1)]);
     next(&mut committer);
@@ -34,8 +34,29 @@ fn a_replay_whose_answer_was_lost_is_told_by_the_checkpoints_own_position() {
     assert!(matches!(committer.checked(Some(stored)).as_slice(), [Action::Resend(_)]), "not there");
     committer.resend();
     committer.resolve(ambiguous());
-    let done = Action::Committed { lane: id(0), covered: Sequence(0), replays: 1, suspects: false };
-    assert_eq!(committer.checked(Some(Stored { value, revision: Sequence(13) })), [done]);
+    assert_eq!(committer.checked(Some(Stored { value, revision: Sequence(13) })), [reset(0, 1, 0)]);
+}
+
+#[test]
+fn a_replay_is_not_taken_for_one_before_it_that_landed_late() {
+    let mut committer = committer(2, ROOMY);
+    committer.submit(&id(0), 0, vec![step(1)]);
+    committer.submit(&id(1), 0, vec![replay(1)]);
+    next(&mut committer);
+    let replayed = sent(&committer, 1);
+    // It seems not to be there, is sent again, and lands late: the guards of the second one are rejected.
+    assert_eq!(committer.resolve(ambiguous()), [Action::Check(id(0))]);
+    let before = Stored { value: checkpoint(1, 0), revision: Sequence(10) };
+    assert!(matches!(committer.checked(Some(before)).as_slice(), [Action::Resend(_)]));
+    committer.resend();
+    assert_eq!(committer.resolve(Outcome::GuardRejected), []);
+    committer.submit(&id(1), 0, vec![replay(3)]);
+    next(&mut committer);
+    committer.resolve(Outcome::Committed(Sequence(20)));
+    assert_eq!(next(&mut committer), ["events.e.1", "dlq.m.0.1@91", "events.e.3", "dlq.m.0.3@93", "ckpt.m.1.1@11 0"]);
+    assert_eq!(committer.resolve(Outcome::GuardRejected), [Action::Check(id(1))]);
+    let landed = Stored { value: replayed, revision: Sequence(15) };
+    assert_eq!(committer.checked(Some(landed)), [reset(1, 1, 0)], "the second replay is not done");
 }
 
 #[test]
