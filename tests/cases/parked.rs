@@ -126,6 +126,43 @@ async fn what_fails_when_it_follows_takes_the_first_ones_place_and_a_discarded_o
     Ok(())
 }
 
+/// It never ran before it waited, so its first run is the replay.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_waited_and_ends_host_after_host_becomes_a_dead_letter_that_says_so() -> Result<()> {
+    let app = App::with_input(&module("")).await?;
+    let mut host = app.host()?;
+    let first = app.publish("in.kill", r#"[{"reject":"one"}]"#).await?;
+    let (kills, next) = (app.publish("in.kill", COUNTS).await?, app.publish("in.kill", COUNTS).await?);
+    app.covered("probe", 1, next).await?;
+    assert!(host.terminate().await?.success());
+    app.pelton_json(&["dlq", "discard", "probe", "--sequence", &first.to_string()])?;
+    let others: Vec<u64> = vec![app.publish("in.b", r#"[{"emit":{}}]"#).await?];
+    let mut ended = 0;
+    let mut host = loop {
+        let mut host = app.failing_host("abort:invoke/in.kill=1")?;
+        tokio::select! {
+            done = app.covered("probe", 1, others[0]) => {
+                done?;
+                break host;
+            }
+            status = host.wait(SOON) => assert_eq!(status?.code(), None, "{}", app.log_end()),
+        }
+        ended += 1;
+        assert!(ended < 12, "host after host ends: {}", app.log_end());
+    };
+    assert_eq!(ended, 5, "hosts that ended");
+    assert_eq!(kinds(&app).await?, BTreeMap::from([(kills, "crash".to_owned()), (next, "parked".to_owned())]));
+    assert_eq!(causes(&app, "b").await?, others);
+    assert!(host.terminate().await?.success());
+    // It is an operator's now.
+    let mut host = app.host_called("mended")?;
+    app.pelton_json(&["dlq", "discard", "probe", "--sequence", &kills.to_string()])?;
+    drained(&app).await?;
+    assert_eq!(causes(&app, "kill").await?, [next]);
+    assert!(host.terminate().await?.success());
+    Ok(())
+}
+
 /// As when the host is away from its server just then: nobody tells it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_letter_that_goes_without_a_word_is_missed_when_the_next_waits_behind_it() -> Result<()> {

@@ -156,7 +156,7 @@ impl Host {
         let (origin, grants) = (module.job.origin.clone(), module.job.grants.clone());
         let mut lane = Lane::new(at.sequence, module.rules, self.memory.inputs)
             .with_gaps(Gaps::new(module.on_gap, owned.value.starts))
-            .with_parked(parked);
+            .with_parked(parked.with_ends(owned.value.takeovers));
         if let Some(suspect) = owned.value.suspect {
             let (hosts, gives_up) = (owned.value.takeovers, suspect.inputs == 1 && suspect.ends >= care::ENDS);
             warn!(lane = %id, hosts, gives_up, "its owner ended without a word: the lane is run with care, since what it ran may be why");

@@ -34,7 +34,21 @@ pub struct Parked {
     due: VecDeque<Arc<str>>,
     /// The same, from that time on.
     resting: Vec<(Instant, Arc<str>)>,
+    /// Set while what is replayed first may end the host.
+    care: Option<Care>,
 }
+
+/// How letters are replayed of a lane whose owner ended without a word: what it replayed may be why.
+#[derive(Clone, Copy, Debug)]
+struct Care {
+    /// How many owners ended in a row without getting on.
+    ends: u32,
+    /// The letter that is replayed, before anything else of the lane.
+    first: Option<Sequence>,
+}
+
+/// After so many owners that ended in a row, what is replayed first is taken to be why.
+pub const ENDS: u32 = 5;
 
 #[derive(Debug)]
 struct Entry {
@@ -57,7 +71,7 @@ pub enum Wanted {
 }
 
 /// How soon it is looked again whether a letter still stands that others wait behind.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(30);
 
 /// What is going on with a letter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +99,26 @@ impl Parked {
         }
         parked.due = parked.keys.keys().cloned().collect();
         parked
+    }
+
+    /// The same, of a lane whose last owners ended in a row without a word, so many.
+    pub fn with_ends(self, ends: u32) -> Self {
+        Self { care: (ends > 0).then_some(Care { ends, first: None }), ..self }
+    }
+
+    /// Whether the lane's inputs wait for a replay: if it ends the host, nothing else is to have got on.
+    pub fn is_careful(&self) -> bool {
+        self.care.is_some_and(|care| care.first.is_some())
+    }
+
+    /// How many owners have ended since they replayed this letter, if that is enough to give it up.
+    pub fn gives_up(&self, sequence: Sequence) -> Option<u32> {
+        self.care.filter(|care| care.first == Some(sequence) && care.ends >= ENDS).map(|care| care.ends)
+    }
+
+    /// Something came of a replay.
+    fn got_on(&mut self, sequence: Sequence) {
+        self.care.take_if(|care| care.first == Some(sequence));
     }
 
     /// How many letters wait behind others, or failed and have their key wait.
@@ -136,6 +170,9 @@ impl Parked {
 
     /// What is to be done now about a letter. Tell what comes of it.
     pub fn next(&mut self, now: Instant) -> Option<Wanted> {
+        if self.is_careful() {
+            return None;
+        }
         let (rested, resting) = std::mem::take(&mut self.resting).into_iter().partition(|(until, _)| *until <= now);
         self.resting = resting;
         let rested: Vec<(Instant, Arc<str>)> = rested;
@@ -150,12 +187,16 @@ impl Parked {
             let Some(entry) = self.entry(&key, sequence) else { continue };
             if entry.waits {
                 entry.place = Place::Runs;
-                return Some(Wanted::Replay(entry.lane, sequence));
+                let written = entry.lane;
+                self.care.iter_mut().for_each(|care| care.first = Some(sequence));
+                return Some(Wanted::Replay(written, sequence));
             }
             if is_waited_for && !std::mem::replace(&mut entry.looked, true) {
                 return Some(Wanted::Look(entry.lane, sequence));
             }
         }
+        // Nothing is replayed that may be why.
+        self.care = None;
         None
     }
 
@@ -197,6 +238,7 @@ impl Parked {
 
     /// A replay that an operator asked for failed: the letter stays as it is.
     pub fn stays(&mut self, key: &str, sequence: Sequence) {
+        self.got_on(sequence);
         if let Some(entry) = self.entry(key, sequence) {
             entry.place = Place::Stands;
         }
@@ -204,6 +246,7 @@ impl Parked {
 
     /// A replay is to be tried again after a pause; gives how often it was tried, if this try counts.
     pub fn rests(&mut self, key: &Arc<str>, sequence: Sequence, until: Instant, counts: bool) {
+        self.got_on(sequence);
         if let Some(entry) = self.entry(key, sequence) {
             entry.place = Place::Stands;
             entry.attempts += u32::from(counts);
@@ -226,6 +269,7 @@ impl Parked {
     /// What [`ran`](Self::ran) or [`fails`](Self::fails) told of a letter is committed.
     pub fn settled(&mut self, key: &str, sequence: Sequence) {
         let lane = self.lane;
+        self.got_on(sequence);
         match self.entry(key, sequence) {
             Some(entry) if entry.place == Place::Fails => {
                 *entry = Entry { lane, waits: false, attempts: 0, place: Place::Stands, looked: false };
@@ -237,6 +281,7 @@ impl Parked {
 
     /// A letter is not there any more: an operator threw it away.
     pub fn gone(&mut self, sequence: Sequence) {
+        self.got_on(sequence);
         let of = self.keys.iter().find(|(_, letters)| letters.contains_key(&sequence)).map(|(key, _)| key.clone());
         if let Some(key) = of {
             self.remove(&key, sequence);
@@ -247,6 +292,7 @@ impl Parked {
 
     /// A letter cannot be replayed by the lane: its key waits for an operator.
     pub fn stuck(&mut self, sequence: Sequence) {
+        self.got_on(sequence);
         let mut letters = self.keys.values_mut().filter_map(|letters| letters.get_mut(&sequence));
         if let Some(entry) = letters.next() {
             (entry.waits, entry.place) = (false, Place::Stands);
@@ -273,6 +319,7 @@ impl Parked {
         self.keys.retain(|_, letters| !letters.is_empty());
         self.letters = self.keys.values().map(BTreeMap::len).sum();
         self.resting.clear();
+        self.care.iter_mut().for_each(|care| care.first = None);
         self.due = self.keys.keys().cloned().collect();
     }
 }

@@ -22,7 +22,7 @@ use crate::event::Gap;
 use crate::failpoint;
 use crate::metrics::{Fate, Fault, Share};
 use crate::policy::breaker::Breaker;
-use crate::policy::{CauseKind, cause_of};
+use crate::policy::{CauseKind, Failed, Failure, cause_of};
 
 /// How a lane ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,9 +120,20 @@ impl Task {
             lane.be_alone(alone.is_held());
             if let Some(runner) = idle.take_if(|_| matches!(ending, Ending::No)) {
                 let now = Instant::now();
-                let replay = replays.next(lane.has_inputs());
+                let is_careful = lane.parked().is_careful();
+                let replay = replays.next(lane.has_inputs() && !is_careful);
                 let is_replay = replay.is_some();
+                if let Some(ends) = replay.as_ref().and_then(|input| lane.parked().gives_up(input.sequence())) {
+                    let failed = Failed::from(Failure::Crash(ends));
+                    let (behind, rules) = (lane.behind(), lane.rules());
+                    let letter = |given_up| runner.dead_letter(given_up);
+                    let step = replays.ran((None, Some(&failed)), lane.parked(), (behind, rules, now), letter);
+                    idle = Some(runner);
+                    submit(&committer, &id, &lane, step.into_iter().collect()).await;
+                    continue;
+                }
                 let step = match replay {
+                    None if is_careful => Step::Wait,
                     Some(input) => {
                         tracer.iter().for_each(|tracer| tracer.replays(&input));
                         Step::Run(lane.again(input))

@@ -12,13 +12,15 @@ impl Permissions {
             format!("nsc edit account --name {account} --js-disk-storage -1 --js-mem-storage -1"),
             format!("nsc add account --name {others}"),
         ];
+        // Not all versions take an account's name there.
+        let key = format!("\"$(nsc describe account --name {account} --field sub | tr -d '\"')\"");
         let subjects = self.services.iter().map(|subject| (subject, " --service"));
         let subjects = subjects.chain(self.streams.iter().map(|subject| (subject, "")));
         for (number, (subject, kind)) in subjects.enumerate() {
             let (local, subject, name) = (quoted(&local(&self.app, subject)), quoted(subject), format!("app-{number}"));
             lines.push(format!("nsc add export --account {account} --name {name} --subject {subject}{kind}"));
             lines.push(format!(
-                "nsc add import --account {others} --name {name} --src-account {account} --remote-subject {subject} \
+                "nsc add import --account {others} --name {name} --src-account {key} --remote-subject {subject} \
                  --local-subject {local}{kind}"
             ));
         }

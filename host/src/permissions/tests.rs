@@ -79,5 +79,7 @@ fn commands_keep_subjects_from_the_shell() {
     let nsc = of(SHOP, &[]).unwrap().nsc();
     assert!(nsc.contains("nsc add export --account WEB_SHOP --name app-4 --subject 'orders.>' --service"), "{nsc}");
     assert!(nsc.contains("--account WEB_SHOP_CLIENTS --name web-shop-producer --allow-pub 'orders.>'"), "{nsc}");
+    let source = r#"--src-account "$(nsc describe account --name WEB_SHOP --field sub | tr -d '"')" --remote-subject"#;
+    assert!(nsc.contains(source), "{nsc}");
     assert!(nsc.lines().all(|line| line.starts_with("nsc ")), "{nsc}");
 }

@@ -1,7 +1,6 @@
 //! Feeds one lane that is behind from a reader of its own, until the live reader can take it back.
 
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +18,6 @@ use crate::route::Filter;
 
 /// How many messages are read before asking the live reader again.
 const ASK_EVERY: u64 = 256;
-
 /// How long a lane that seems to have all waits before it is looked at again whether it has.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 

@@ -87,7 +87,7 @@ impl Lane {
         used
     }
 
-    /// The checkpoint behind the first `steps` steps: as it was, if they are all replays.
+    /// The checkpoint behind the first `steps` steps: where it was, if they are all replays.
     fn after(&self, steps: usize) -> Checkpoint {
         let covers = || self.steps.iter().take(steps).rev().map(|step| &step.covers);
         let position = covers().find_map(|covers| match covers {
@@ -100,6 +100,9 @@ impl Lane {
             Covers::Again | Covers::Suspects(_) => None,
         });
         let checkpoint = mark.map_or_else(|| self.checkpoint.clone(), |mark| self.checkpoint.advanced(position, mark));
+        // By a replay the lane got on, too.
+        let replays = covers().any(|covers| matches!(covers, Covers::Again));
+        let checkpoint = if replays { Checkpoint { takeovers: 0, ..checkpoint } } else { checkpoint };
         match covers().find(|covers| !matches!(covers, Covers::Again)) {
             Some(Covers::Suspects(suspect)) => checkpoint.suspecting(*suspect),
             _ => checkpoint,

@@ -181,3 +181,32 @@ fn one_that_others_wait_behind_is_looked_at_since_word_of_its_end_may_be_lost() 
     assert_eq!((rig.next(), rig.looks.as_slice()), (Some(9), &[3, 3][..]));
     assert_eq!((rig.next(), rig.looks.as_slice()), (None, &[3, 3, 4][..]));
 }
+
+#[test]
+fn what_is_replayed_first_is_blamed_for_the_ends_of_owners_and_alone() {
+    let letters = || [letter("a", 5, true), letter("b", 6, true)];
+    let rig = |ends| {
+        let mut rig = Rig::new(letters());
+        rig.parked = rig.parked.with_ends(ends);
+        rig
+    };
+    let mut first = rig(0);
+    assert_eq!((first.next(), first.next(), first.parked.is_careful()), (Some(5), Some(6), false));
+
+    let mut next = rig(1);
+    assert_eq!((next.next(), next.next(), next.parked.is_careful()), (Some(5), None, true), "one at a time");
+    assert_eq!(next.parked.gives_up(sequence(5)), None);
+    next.done("a", 5);
+    assert_eq!((next.parked.is_careful(), next.next(), next.parked.is_careful()), (false, Some(6), false));
+
+    let mut last = rig(ENDS);
+    assert_eq!(last.next(), Some(5));
+    assert_eq!((last.parked.gives_up(sequence(5)), last.parked.gives_up(sequence(6))), (Some(ENDS), None));
+    last.parked.fails("a", sequence(5));
+    last.parked.settled("a", sequence(5));
+    assert_eq!((last.next(), last.parked.gives_up(sequence(6))), (Some(6), None));
+
+    let mut nothing = Rig::new([letter("a", 5, false)]);
+    nothing.parked = nothing.parked.with_ends(ENDS);
+    assert_eq!((nothing.next(), nothing.parked.is_careful()), (None, false), "nothing is replayed");
+}
