@@ -201,6 +201,8 @@ fn config() -> Config {
         max_memory64_bytes: 8 << 20,
         max_table_elements: 2_000,
         gc_enabled: false,
+        // Of these the host takes functions only, which cannot be said here: the others are a part of garbage collection.
+        reference_types_enabled: false,
         exceptions_enabled: false,
         threads_enabled: false,
         shared_everything_threads_enabled: false,

@@ -61,7 +61,7 @@ impl Engines {
     }
 }
 
-/// Threads, garbage collection, exceptions and asynchronous components are not even built in: most of wasmtime's advisories lie
+/// Threads, garbage collection with its references, exceptions and asynchronous components are not even built in: most of wasmtime's advisories lie
 /// in them, and no plugin needs them.
 fn config(stack: usize) -> Config {
     let mut pool = PoolingAllocationConfig::new();
