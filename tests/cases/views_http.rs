@@ -263,9 +263,13 @@ async fn a_view_that_moved_to_another_module_is_listed_once_and_can_be_tapped() 
     assert!(host.terminate().await?.success());
     app.configure(&probe::module("").replace("modules.probe", "modules.z-new"))?;
     let host = app.host_called("second")?;
-    app.covered("z-new", 1, 7).await?;
+    eventually("the new module to have done all", SOON, async || {
+        let shown = app.pelton_json(&["module", "show", "z-new"]).ok();
+        Ok(shown.filter(|shown| shown["checkpoints"][0]["covered"] == 7).map(drop))
+    })
+    .await?;
     let views = host.http().await?.get_json("/views").await?;
-    assert_eq!(views["views"], json!([{"view": "v", "generation": 1, "module": "z-new", "stream": "IN"}]));
+    assert_eq!(views["views"], json!([{"view": "v", "generation": 2, "module": "z-new", "stream": "IN"}]));
     let tapped = app.pelton(&["tap", "--kind", "view", "--since", "first", "--limit", "1", "-o", "json"])?;
     let said = String::from_utf8_lossy(&tapped.stderr);
     let item: Value = serde_json::from_slice(&tapped.stdout).with_context(|| said.into_owned())?;
