@@ -72,15 +72,6 @@ pub struct Reset {
 /// Checkpoints that are read at a time.
 const AT_A_TIME: usize = 16;
 
-/// Whether it was noted that a module stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Noted {
-    /// It was: its record stands there.
-    Halted(Sequence),
-    /// It has no record, or one that says that it does not run.
-    Otherwise,
-}
-
 /// Reads and writes the ledger.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -162,14 +153,14 @@ impl Ledger {
     }
 
     /// Notes that a module stopped, and why, unless somebody else writes its record meanwhile, or an operator paused it:
-    /// it stays so.
-    pub async fn halt(&self, module: &Name, reason: &str) -> Result<Noted, Error> {
-        let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(Noted::Otherwise) };
+    /// it stays so. Gives where its record stands then; none if nothing was to be written.
+    pub async fn halt(&self, module: &Name, reason: &str) -> Result<Option<Sequence>, Error> {
+        let Some(Stored { value, revision }) = self.record(module).await? else { return Ok(None) };
         if value.state != State::Running {
-            return Ok(Noted::Otherwise);
+            return Ok(None);
         }
         let record = Record { state: State::Halted(reason.to_owned()), ..value };
-        self.write(&[replacing(&self.subjects.module(module).into(), json(&record), revision)]).await.map(Noted::Halted)
+        self.write(&[replacing(&self.subjects.module(module).into(), json(&record), revision)]).await.map(Some)
     }
 
     /// Stops a module for a while, or starts one that is paused or halted, as `who` says. False if it was so already.

@@ -19,7 +19,6 @@ use super::swap::Swaps;
 use super::{App, Connections, Error, LAST_COMMITS};
 use crate::commit::LaneId;
 use crate::commit::format;
-use crate::commit::ledger::Noted;
 use crate::commit::record::{Record, State};
 use crate::commit::task::Request;
 use crate::config::Config;
@@ -344,12 +343,9 @@ impl Host {
         for (module, slot) in &mut self.modules {
             let Some(reason) = slot.unnoted.as_ref().filter(|_| slot.phase == Phase::Halted) else { continue };
             match self.app.ledger.halt(module, reason).await {
-                Ok(Noted::Halted(record)) => {
-                    slot.own.insert(record);
-                    slot.unnoted = None;
-                }
-                // It stays so, which this host hears as everybody does.
-                Ok(Noted::Otherwise) => {
+                // What somebody else wrote before, this host hears as everybody does.
+                Ok(record) => {
+                    slot.own.extend(record);
                     slot.unnoted = None;
                 }
                 Err(error) => warn!(%module, %error, "the halt could not be noted in the module's record"),
