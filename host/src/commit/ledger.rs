@@ -51,7 +51,7 @@ impl Error {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Contended | Self::Unanswered(_) => true,
-            Self::Read(error) => !matches!(error, read::Error::Newer { .. }),
+            Self::Read(error) => matches!(error, read::Error::Unreadable(_)),
             Self::Refused(_) | Self::Unknown(_) | Self::Gone(_) => false,
         }
     }

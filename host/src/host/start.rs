@@ -60,7 +60,7 @@ impl Host {
         for name in names {
             match self.start_module(&name, true).await {
                 Ok(()) => {}
-                Err(error) if matches!(error, Error::Input { .. }) && error.is_passing() => {
+                Err(error) if error.is_passing() => {
                     warn!(module = %name, %error, "the module is started later");
                 }
                 Err(Error::Input { cause, .. }) => self.halt(&name, &cause.to_string()).await,

@@ -1,6 +1,6 @@
 //! How long lines took from stored to committed, apart for times in which all was well. Pure.
 
-use std::time::Duration;
+use std::{fmt::Write, time::Duration};
 
 use anyhow::{Context, Result};
 use pelton_demo::{
@@ -17,6 +17,7 @@ pub const SETTLING: Stamp = 10_000_000_000;
 /// How long an input took in a module.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Took {
+    pub module: &'static str,
     pub stored: Stamp,
     pub committed: Stamp,
 }
@@ -37,9 +38,19 @@ fn of_line(history: &History, message: &Stored, line: &Line) -> impl Iterator<It
     let took = move |module: &pelton_demo::app::Module| {
         let seen = history.of_lane(module.name, u16::try_from(module.lane(line)).ok()?);
         let committed = seen.get(seen.partition_point(|seen| seen.covered < message.sequence))?.at;
-        Some(Took { stored: message.at, committed })
+        Some(Took { module: module.name, stored: message.at, committed })
     };
     MODULES.iter().filter_map(took).collect::<Vec<_>>().into_iter()
+}
+
+/// All of them as a table, in milliseconds since `begin`.
+pub fn table(took: &[Took], begin: Stamp) -> Result<String> {
+    let mut table = "module,stored_ms,committed_ms\n".to_owned();
+    for Took { module, stored, committed } in took {
+        let millis = |stamp: &Stamp| (stamp - begin) / 1_000_000;
+        writeln!(table, "{module},{},{}", millis(stored), millis(committed))?;
+    }
+    Ok(table)
 }
 
 /// What 99 of 100 inputs took at most, of those that were stored in that time and met no trouble; and how many they are.
@@ -60,8 +71,11 @@ mod tests {
     #[test]
     fn what_met_a_fault_or_came_soon_after_it_does_not_count() {
         let second: Stamp = 1_000_000_000;
-        let took =
-            |stored: Stamp, seconds: Stamp| Took { stored: stored * second, committed: (stored + seconds) * second };
+        let took = |stored: Stamp, seconds: Stamp| Took {
+            module: "flag",
+            stored: stored * second,
+            committed: (stored + seconds) * second,
+        };
         let all = [took(1, 1), took(9, 2), took(15, 7), took(31, 3), took(50, 9)];
         let troubled = [(10 * second, 20 * second)];
         assert_eq!(p99(&all, 0, 40 * second, &troubled), Some((Duration::from_secs(3), 2)));

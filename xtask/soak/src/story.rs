@@ -93,6 +93,7 @@ pub async fn tell(options: &Options, folder: &Folder) -> Result<Report> {
     let entries = journal.entries();
     fs::write(folder.file("journal.txt"), entries.lines.join("\n"))?;
     let took = latency::took(&history, &verdict.lines, &verdict::items()?)?;
+    fs::write(folder.file("latency.csv"), latency::table(&took, begin)?)?;
     let calm = begin + i128::try_from(plan.quiet.as_nanos())?;
     let p99 = |from, to| latency::p99(&took, from, to, &entries.troubled);
     let p99 = p99(begin + WARMING, calm).zip(p99(calm, now())).map(|(before, after)| Compared { before, after });
