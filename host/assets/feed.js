@@ -12,13 +12,17 @@ const SINCE = [["now", "from now on"], ["1m", "the last minute"], ["10m", "the l
 export async function feed({ main, state, signal, parameters }) {
   const wish = wishOf(parameters);
   const lines = h("ol", { class: "items feed", "aria-label": "What was stored, the newest first" });
-  const status = h("span", { class: "soft", role: "status" }, "connecting");
+  const status = h("span", { class: "soft" }, "connecting");
   const nothing = h("div", {});
   const shown = { paused: false, waiting: [], skipped: 0, seen: 0 };
   const stop = h("button", { type: "button", "aria-pressed": "false", onclick: () => turn() }, "Pause");
   fill(main, heading("Feed", stop), filters(wish, state), h("p", { class: "status" }, status), lines, nothing);
 
+  // The count changes all the time; a screen reader hears only what is new in kind.
+  let told = "";
   const tell = (problem) => {
+    if (problem && problem !== told) say(`The feed: ${problem}`);
+    told = problem ?? "";
     const left = shown.skipped ? `, ${count(shown.skipped)} left out since they came too fast` : "";
     const waiting = shown.waiting.length ? `${shown.waiting.length === MOST ? "more than " : ""}${shown.waiting.length} new` : "nothing new yet";
     status.textContent = problem ?? (shown.paused ? `paused, ${waiting}` : `live: ${count(shown.seen)} seen${left}`);
@@ -49,6 +53,7 @@ export async function feed({ main, state, signal, parameters }) {
   };
   const begun = () => {
     tell();
+    say("The feed is live");
     if (!lines.childElementCount) fill(nothing, empty("Nothing yet", "Whatever is stored from now on is shown here at once. Choose a time above to see what was before."));
   };
   follow(wish, take, begun, tell, nothing, signal);

@@ -45,7 +45,7 @@ export async function modules({ main, state, signal }) {
       fill(body, empty("No modules", "None was deployed yet: add one to the config, and start the host again."));
       return;
     }
-    keepFocus(body, () => fill(body, trouble(answer.reasons), list(answer.modules, state.history, state.hosts), summary(answer)));
+    keepFocus(body, () => fill(body, trouble(answer.reasons), list(answer.modules, state.history, state.hosts), summary(answer, state.hosts)));
   };
   state.watch(watcher, signal);
   if (!state.modules) await state.refresh();
@@ -82,12 +82,14 @@ function list(all, history, hosts) {
   }));
 }
 
-function summary({ modules: all, commits }) {
+const OWN = "Rates and counts are those of the host that serves this page.";
+
+function summary({ modules: all, commits }, hosts) {
   const sum = (name) => all.reduce((total, { counts }) => total + (counts?.[name] ?? 0), 0);
   const odd = Object.entries(commits).filter(([name, number]) => name !== "committed" && number > 0);
   return h("p", { class: "soft note" },
     `Since this host started: ${count(sum("inputs"))} inputs, ${count(sum("events"))} events and ${count(sum("writes"))} view writes in ${count(commits.committed)} commits`,
-    odd.map(([name, number]) => `, ${count(number)} ${name}`), ".");
+    odd.map(([name, number]) => `, ${count(number)} ${name}`), ".", hosts?.length > 1 && ` ${OWN}`);
 }
 
 export async function module({ main, state, signal }, name) {
@@ -168,7 +170,7 @@ function about(one, past, hosts) {
       tile("Lag", lagOf(one, hosts), `${count(counts?.waiting)} read and waiting`),
       tile("Failures", count(counts?.failures), `${count(counts?.retries)} tried again`),
       tile("Dead letters", h("a", { href: `#/dead-letters?module=${part(record.module)}` }, count(counts?.dead_letters)), `${count(counts?.replays)} replayed`)),
-    shared && h("p", { class: "soft note" }, "Rates and counts are those of the host that serves this page."),
+    shared && h("p", { class: "soft note" }, OWN),
     facts([
       ["Input", [h("span", { class: "mono" }, record.stream), ` ${record.filters.join(", ") || "(all subjects)"}`]],
       ["Key", h("span", { class: "mono" }, typeof record.key === "string" ? record.key : JSON.stringify(record.key))],

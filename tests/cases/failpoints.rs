@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use pelton_tests::{App, Host, SOON, logged, oracle, stored};
 
-use crate::probe;
+use crate::{probe, swap};
+
+const EMIT: &str = r#"[{"emit":{}}]"#;
 
 /// A host that ends at `place` for the `N`th time, as `failpoint.rs` of the host describes.
 fn aborts(app: &App, place: &str) -> Result<Host> {
@@ -83,38 +85,91 @@ async fn at_a_change_of_lanes() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn at_a_swap() -> Result<()> {
+/// An app whose host ended at `place` of a swap that an input decides.
+async fn ended_in_a_swap(place: &str) -> Result<App> {
     let app = App::with_input(&probe::module("")).await?;
-    let host = aborts(&app, "swap/probe=1")?;
-    app.covered("probe", 1, app.publish("in.a", r#"[{"emit":{}}]"#).await?).await?;
-    let mut bytes = std::fs::read(pelton_tests::plugins()?.join("probe.wasm"))?;
-    // A custom section named `x`, which changes nothing but the digest.
-    bytes.extend_from_slice(&[0, 2, 1, b'x']);
-    let other = app.folder().join("other.wasm");
-    std::fs::write(&other, bytes)?;
-    let swap = app.verb(&["module", "swap", "probe", "--untried", "--plugin", other.to_str().context("text")?])?;
-    let mut asking = tokio::process::Command::from(swap).kill_on_drop(true).spawn()?;
+    let host = aborts(&app, place)?;
+    app.covered("probe", 1, app.publish("in.a", EMIT).await?).await?;
+    let other = swap::other_probe(&app, 1)?;
+    let asks = app.verb(&["module", "swap", "probe", "--plugin", other.to_str().context("text")?])?;
+    let mut asks = tokio::process::Command::from(asks).kill_on_drop(true).spawn()?;
+    if place.starts_with("swap/") {
+        logged(&host, &["goes over to another plugin"]).await.err();
+    } else {
+        swap::publish_at(&app, &host, 1).await?;
+    }
     aborted(&app, host).await?;
-    asking.kill().await?;
+    asks.kill().await?;
+    Ok(app)
+}
+
+/// The next host of such an app runs what its record names, and goes on.
+async fn goes_on_after_a_swap(app: &App, inputs: &[u64], noted: usize) -> Result<()> {
+    assert_eq!(stored::checkpoints(app, "probe", 1).await?[0].covered, 1, "an input was done before the swap was");
     let mut next = app.host_called("next")?;
-    app.covered("probe", 1, app.publish("in.a", r#"[{"emit":{}}]"#).await?).await?;
-    assert_eq!(probe::causes(&app).await?, [1, 2]);
+    app.covered("probe", 1, app.publish("in.a", EMIT).await?).await?;
+    assert_eq!((probe::causes(app).await?, stored::audit(app).await?.len()), (inputs.to_vec(), noted));
     assert!(next.terminate().await?.success());
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_a_replay() -> Result<()> {
+async fn at_a_swap() -> Result<()> {
+    goes_on_after_a_swap(&ended_in_a_swap("swap/probe=1").await?, &[1, 2], 0).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_an_input_has_decided_a_swap() -> Result<()> {
+    goes_on_after_a_swap(&ended_in_a_swap("swap-decided/probe=1").await?, &[1, 2, 3], 0).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_swap_has_been_noted() -> Result<()> {
+    let app = ended_in_a_swap("swap-noted/probe=1").await?;
+    let (config, built) = (std::fs::read_to_string(app.config())?, pelton_tests::plugins()?.join("probe.wasm"));
+    let other = app.folder().join("probe-1.wasm");
+    std::fs::write(app.config(), config.replace(&*built.to_string_lossy(), &other.to_string_lossy()))?;
+    goes_on_after_a_swap(&app, &[1, 2, 3], 1).await
+}
+
+/// An app with a dead letter whose cause has been mended since.
+async fn mended() -> Result<App> {
     let app = App::with_input(&probe::module("")).await?;
-    let host = aborts(&app, "replay/probe=1")?;
-    app.covered("probe", 1, app.publish("in.a", r#"[{"reject":"no"}]"#).await?).await?;
+    let mut host = app.host_called("first")?;
+    app.publish("in.a", r#"[{"require":"a/ready"},{"emit":{}}]"#).await?;
+    let ready = r#"[{"write":{"key":"a/ready","value":"1"}}]"#;
+    app.covered("probe", 1, app.publish("in.a", ready).await?).await?;
+    assert_eq!(stored::dead_letters(&app, "probe").await?.len(), 1);
+    assert!(host.terminate().await?.success());
+    Ok(app)
+}
+
+/// A host that ends at `place` of a replay leaves so many dead letters; replayed again, each has its effects once.
+async fn ends_in_a_replay(place: &str, left: usize) -> Result<()> {
+    let app = mended().await?;
+    let host = aborts(&app, place)?;
+    logged(&host, &["running"]).await?;
     let replay = app.verb(&["dlq", "replay", "--all"])?;
-    let mut asking = tokio::process::Command::from(replay).kill_on_drop(true).spawn()?;
+    let mut asks = tokio::process::Command::from(replay).kill_on_drop(true).spawn()?;
     aborted(&app, host).await?;
-    asking.kill().await?;
-    assert_eq!(stored::dead_letters(&app, "probe").await?.len(), 1, "it stays until its effects are stored");
+    asks.kill().await?;
+    assert_eq!(stored::dead_letters(&app, "probe").await?.len(), left);
+    let next = app.host_called("next")?;
+    logged(&next, &["running"]).await?;
+    app.pelton_json(&["dlq", "replay", "--all"])?;
+    assert!(stored::dead_letters(&app, "probe").await?.is_empty());
+    assert_eq!(probe::causes(&app).await?, [1]);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_replay() -> Result<()> {
+    ends_in_a_replay("replay/probe=1", 1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_commit_of_a_replay_and_before_its_answer_is_known() -> Result<()> {
+    ends_in_a_replay("committer/answer=1", 0).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

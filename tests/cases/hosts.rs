@@ -198,6 +198,19 @@ async fn modules_run_where_their_labels_are_and_reads_need_none() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_only_reads_runs_nothing_that_others_may_run() -> Result<()> {
+    let app = app(&probe::module("lanes = 32")).await?;
+    let reads = app.host_told("reads", &["--reads-only"])?;
+    logged(&reads, &["running"]).await?;
+    let works = app.host_called("works")?;
+    logged(&works, &["lanes are taken over"]).await?;
+    shared_by(&app, "probe", 32, 1).await?;
+    app.covered("probe", 32, app.publish("in.a", r#"[{"emit":{}}]"#).await?).await?;
+    assert!(!reads.log()?.join("\n").contains("lanes are taken over"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_swap_reaches_all_hosts_and_one_of_them_answers() -> Result<()> {
     let app = app(&probe::module("lanes = 32")).await?;
     let mut hosts: Vec<Host> =

@@ -35,6 +35,8 @@ fn succeed(command: &mut Command) -> Result<()> {
 /// A project of `pelton new`, in a folder that was empty.
 struct Project {
     folder: PathBuf,
+    /// Its name, which is another for each role: projects in Rust share a build folder.
+    name: String,
     /// What its build needs in its environment.
     environment: Vec<(&'static str, String)>,
     _temporary: Option<TempDir>,
@@ -48,19 +50,20 @@ impl Project {
     }
 
     fn new_in(folder: &Path, language: &str, role: &str) -> Result<Self> {
-        let made = pelton(folder, &["new", "my-plugin", "--lang", language, "--role", role, "-o", "json"])?;
+        let name = format!("my-{role}");
+        let made = pelton(folder, &["new", &name, "--lang", language, "--role", role, "-o", "json"])?;
         ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let made: Value = serde_json::from_slice(&made.stdout)?;
         assert_eq!((&made["language"], &made["role"]), (&language.into(), &role.into()));
         for file in made["files"].as_array().context("no files")? {
-            let path = folder.join("my-plugin").join(file.as_str().context("no text")?);
+            let path = folder.join(&name).join(file.as_str().context("no text")?);
             ensure!(path.is_file(), "{}", path.display());
         }
-        Ok(Self { folder: folder.to_path_buf(), environment: Vec::new(), _temporary: None })
+        Ok(Self { folder: folder.to_path_buf(), name, environment: Vec::new(), _temporary: None })
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.join("my-plugin")
+        self.folder.join(&self.name)
     }
 
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
@@ -157,8 +160,12 @@ fn rust_project(role: &str) -> Result<Project> {
     Ok(project)
 }
 
-const CARGO: [(&str, &str); 3] =
-    [("CARGO_NET_OFFLINE", "true"), ("RUSTC_WORKSPACE_WRAPPER", ""), ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")];
+const CARGO: [(&str, &str); 4] = [
+    ("CARGO_NET_OFFLINE", "true"),
+    ("RUSTC_WORKSPACE_WRAPPER", ""),
+    ("CARGO_TARGET_DIR", "target"),
+    ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_in_rust_goes_from_an_empty_folder_to_live_events() -> Result<()> {
@@ -207,11 +214,22 @@ fn a_projector_in_javascript_builds_and_passes_its_tests_at_once() -> Result<()>
     project.passes()
 }
 
+/// Puts a program into the project's `.venv`, as the README's first command does. What it needs of Python is in `modules`.
+fn in_venv(project: &Project, name: &str, program: &Path, modules: &Path) -> Result<()> {
+    let bin = project.path().join(".venv/bin");
+    fs::create_dir_all(&bin)?;
+    // The build puts `bin` before the path, where this would find itself.
+    let (modules, program) = (modules.display(), program.display());
+    let script = format!("#!/bin/sh\nPATH=\"${{PATH#*:}}\" PYTHONPATH={modules} exec {program} \"$@\"\n");
+    fs::write(bin.join(name), script)?;
+    Ok(fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755))?)
+}
+
 fn python_project(role: &str) -> Result<Option<Project>> {
     let Some(tools) = tools("python")? else { return Ok(None) };
-    let path = format!("{}:{}", tools.join("bin").display(), std::env::var("PATH")?);
-    let environment = vec![("PATH", path), ("PYTHONPATH", tools.display().to_string())];
-    Ok(Some(Project { environment, ..Project::new("python", role)? }))
+    let project = Project::new("python", role)?;
+    in_venv(&project, "componentize-py", &tools.join("bin/componentize-py"), &tools)?;
+    Ok(Some(project))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,10 +247,11 @@ fn a_projector_in_python_builds_and_passes_its_tests_at_once() -> Result<()> {
 
 fn c_project(role: &str) -> Result<Option<Project>> {
     let Some(tools) = tools("c")? else { return Ok(None) };
-    let (compiler, cache) = (tools.join("ziglang/zig"), target()?.join("tools/zig-cache").display().to_string());
-    let compiler = ("CC", format!("{} cc", compiler.display()));
-    let environment = vec![compiler, ("ZIG_GLOBAL_CACHE_DIR", cache.clone()), ("ZIG_LOCAL_CACHE_DIR", cache)];
-    Ok(Some(Project { environment, ..Project::new("c", role)? }))
+    let cache = target()?.join("tools/zig-cache").display().to_string();
+    let environment = vec![("ZIG_GLOBAL_CACHE_DIR", cache.clone()), ("ZIG_LOCAL_CACHE_DIR", cache)];
+    let project = Project { environment, ..Project::new("c", role)? };
+    in_venv(&project, "python3", Path::new("python3"), &tools)?;
+    Ok(Some(project))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,14 @@
 //! A server that stores nothing at present: its storage or its account's is full, it does not let the host publish any
 //! more, or takes smaller messages than before. The host says why, waits for as long as it lasts, and goes on by itself.
 
+use std::process::Stdio;
+
 use anyhow::{Context, Result};
 use async_nats::jetstream::stream::{Config, StorageType};
-use pelton_tests::{App, Host, LONG, SOON, eventually, oracle, stored};
+use pelton_tests::{App, Host, LONG, SOON, eventually, logged, oracle, stored};
 use serde_json::{Value, json};
 
-use crate::{metrics, probe};
+use crate::{metrics, probe, swap};
 
 /// Nobody but the host fills the storage of files: inputs are kept in memory.
 async fn inputs_in_memory(app: &App) -> Result<()> {
@@ -73,6 +75,36 @@ async fn a_server_whose_storage_is_full_is_waited_for_and_each_input_has_its_eff
     goes_on(&app, &host, "oracle").await?;
     oracle::verify(&app).await?;
     assert!(host.log()?.iter().any(|line| line.contains("the server cut a batch")), "no batch was cut");
+    Ok(())
+}
+
+const UNTOLD: &str = "the other hosts could not be told that this one lives";
+
+/// While nothing is stored, the hosts hear nothing of each other for longer than heartbeats count. Each still stores what the
+/// server cut of its batch before the other takes its lanes.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hosts_on_a_server_that_is_full_for_longer_than_their_heartbeats_count_do_nothing_twice() -> Result<()> {
+    let config = "[hosts]\nttl = \"2s\"\n".to_owned() + oracle::MODULES;
+    let app = App::on_server(&server_limit(400_000), &config).await?;
+    inputs_in_memory(&app).await?;
+    let hosts = [app.host_called("first")?, app.host_called("second")?];
+    oracle::publish(&app, 3_000).await?;
+    for bytes in [700_000, 1_000_000, 1_300_000, 1 << 30] {
+        for host in &hosts {
+            waits(&app, host, "storage", &["JetStream's storage is full"]).await?;
+        }
+        // More than three heartbeats in a row, which is when they have expired.
+        let untold = |host: &Host| anyhow::Ok(host.log()?.iter().filter(|line| line.contains(UNTOLD)).count());
+        let before = [untold(&hosts[0])?, untold(&hosts[1])?];
+        eventually("heartbeats to expire", LONG, async || {
+            let now = [untold(&hosts[0])?, untold(&hosts[1])?];
+            Ok((now[0] > before[0] + 4 && now[1] > before[1] + 4).then_some(()))
+        })
+        .await?;
+        app.server.reload(&server_limit(bytes)).await?;
+    }
+    oracle::finished(&app).await?;
+    oracle::verify(&app).await?;
     Ok(())
 }
 
@@ -182,6 +214,50 @@ async fn a_host_told_to_stop_without_a_permission_ends_and_the_next_goes_on() ->
     oracle::finished(&app).await?;
     goes_on(&app, &host, "oracle").await?;
     oracle::verify(&app).await?;
+    Ok(())
+}
+
+/// An app that went over to another plugin, by an input, while the module's record cannot be written. Beside it the host, and
+/// whoever asked for that.
+async fn swap_without_record() -> Result<(App, Host, tokio::process::Child)> {
+    let app = App::on_server(&denying(NOTHING), &probe::module("")).await?;
+    app.stream("IN", "in.>").await?;
+    let host = app.host()?;
+    app.covered("probe", 1, app.publish("in.a", json!([{"emit": {}}]).to_string()).await?).await?;
+    app.server.reload(&denying("\"pelton.demo.module.>\"")).await?;
+    let file = swap::other_probe(&app, 1)?;
+    let asks = app.verb(&["module", "swap", "probe", "-o", "json", "--plugin", file.to_str().context("no text")?])?;
+    let asks = tokio::process::Command::from(asks).kill_on_drop(true).stdout(Stdio::piped()).spawn()?;
+    swap::publish_at(&app, &host, 1).await?;
+    logged(&host, &["WARN", "the swap is noted in the module's record later"]).await?;
+    let covered = stored::checkpoints(&app, "probe", 1).await?[0].covered;
+    assert_eq!(covered, 1, "what the new plugin made of an input is committed before its record says so");
+    Ok((app, host, asks))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_that_cannot_be_noted_commits_nothing_until_it_is_and_is_answered_then() -> Result<()> {
+    let (app, _host, asks) = swap_without_record().await?;
+    app.server.reload(&denying(NOTHING)).await?;
+    let output = asks.wait_with_output().await?;
+    let answer: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!((&answer["outcome"], output.status.code()), (&json!("stays"), Some(0)), "{answer}");
+    app.covered("probe", 1, 2).await?;
+    assert_eq!(app.pelton_json(&["module", "show", "probe"])?["plugin"], answer["plugin"]);
+    assert_eq!((probe::causes(&app).await?, stored::audit(&app).await?.len()), (vec![1, 2], 1));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_ends_before_its_swap_is_noted_leaves_nothing_of_the_new_plugin() -> Result<()> {
+    let (app, mut host, mut asks) = swap_without_record().await?;
+    asks.kill().await?;
+    host.kill9()?;
+    app.server.reload(&denying(NOTHING)).await?;
+    let _next = app.host_called("next")?;
+    app.covered("probe", 1, 2).await?;
+    logged(&host, &["goes over to another plugin"]).await?;
+    assert_eq!((probe::causes(&app).await?, stored::audit(&app).await?.len()), (vec![1, 2], 0));
     Ok(())
 }
 

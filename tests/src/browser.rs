@@ -45,7 +45,9 @@ impl Browser {
         let mut command = Command::new(root.join("usr/bin/chromedriver"));
         let libraries = root.join("usr/lib").join(format!("{}-linux-gnu", env::consts::ARCH));
         let libraries = env::join_paths([libraries.clone(), libraries.join("pulseaudio")])?;
-        command.arg("--port=0").env("LD_LIBRARY_PATH", libraries).env("HOME", own.path());
+        command.arg("--port=0").env("LD_LIBRARY_PATH", libraries);
+        // What the browser leaves when it is ended goes with the folder.
+        command.env("HOME", own.path()).env("TMPDIR", own.path());
         command.stdout(fs::File::create(&log)?).stderr(Stdio::null());
         let running = Running::spawn(command)?;
         let port: u16 = eventually("the browser's driver", PATIENCE, async || {

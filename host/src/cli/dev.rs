@@ -2,7 +2,7 @@
 //! a restart; starts a nats-server of its own if none is named.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,9 @@ use crate::dev::{SERVER, build};
 use crate::host::{self, Connections, Place, connect};
 use crate::source::streams;
 use crate::subject::Subjects;
+
+/// How often it is looked whether there is a server by now.
+const AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -40,14 +43,25 @@ impl Dev {
     pub async fn main(self) -> anyhow::Result<()> {
         let shutdown = run::told_to_stop()?;
         let (mut server, mut watched) = (None, Watched::new(&self.config));
+        let mut last = String::new();
         while !shutdown.is_cancelled() {
-            if let Err(error) = self.session(&mut watched, &mut server, &shutdown).await {
-                if matches!(error.downcast_ref(), Some(server::Error::Taken { .. })) {
-                    return Err(error);
-                }
-                output::error(&report(error));
-                info!("waiting for a change of {}, a plugin, or a source beside it", self.config.display());
-                shutdown.run_until_cancelled(watched.changed()).await;
+            let Err(error) = self.session(&mut watched, &mut server, &shutdown).await else { continue };
+            if matches!(error.downcast_ref(), Some(server::Error::Taken { .. })) {
+                return Err(error);
+            }
+            let for_server = lacks_server(&error);
+            let said = report(error);
+            if said != last {
+                output::error(&said);
+                let config = self.config.display();
+                let or = if for_server { ", or for a nats-server" } else { "" };
+                info!("waiting for a change of {config}, a plugin, or a source beside it{or}");
+                last = said;
+            }
+            tokio::select! {
+                () = watched.changed() => last.clear(),
+                () = tokio::time::sleep(AGAIN), if for_server => {}
+                () = shutdown.cancelled() => {}
             }
         }
         Ok(())
@@ -94,6 +108,12 @@ impl Dev {
         }
         Ok(host.await.context("the host failed")??)
     }
+}
+
+/// Whether it goes on by itself once there is a server.
+fn lacks_server(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(server::Error::None))
+        || matches!(error.downcast_ref(), Some(host::Error::Connect { .. }))
 }
 
 /// Has the running host take in what changes, until that is the config.

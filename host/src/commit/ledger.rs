@@ -11,7 +11,7 @@ use crate::commit::audit::{self, Act};
 use crate::commit::batch::{Outcome, Publisher};
 use crate::commit::checkpoint::{Checkpoint, NEVER_WRITTEN, Stored};
 use crate::commit::committer::{checkpoint_message, replacing};
-use crate::commit::read::{self, Reader, is_deletion};
+use crate::commit::read::{self, Reader};
 use crate::commit::record::{Record, Scaled, State};
 use crate::dlq::{self, DeadLetter};
 use crate::effects::Outgoing;
@@ -280,8 +280,7 @@ impl Ledger {
     /// Throws a dead letter away, as `who` says. False if there is none.
     pub async fn discard(&self, letter: audit::Letter, who: &str, now: OffsetDateTime) -> Result<bool, Error> {
         let subject = self.subjects.dead_letter(&letter.module, letter.lane, letter.sequence.0);
-        let last = self.reader.last(&subject).await.map_err(read::Error::from)?;
-        let Some(last) = last.filter(|last| !is_deletion(&last.headers)) else { return Ok(false) };
+        let Some(last) = self.reader.last_value(&subject).await.map_err(read::Error::from)? else { return Ok(false) };
         let removal = dlq::removal(subject, Sequence(last.sequence));
         self.write(&[removal, audit::message(&self.subjects, who, Act::Discard(letter), now)]).await.map(|_| true)
     }

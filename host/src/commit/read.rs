@@ -90,10 +90,14 @@ impl Reader {
         }
     }
 
+    /// The last value on `subject`, from the leader, unless it was deleted.
+    pub async fn last_value(&self, subject: &str) -> Result<Option<StreamMessage>, Unreadable> {
+        Ok(self.last(subject).await?.filter(|last| !is_deletion(&last.headers)))
+    }
+
     /// The last value on `subject`, from the leader, as the JSON that Pelton writes.
     pub async fn last_json<T: Versioned>(&self, subject: &str) -> Result<Option<Stored<T>>, Error> {
-        let last = self.last(subject).await?;
-        let Some(message) = last.filter(|last| !is_deletion(&last.headers)) else { return Ok(None) };
+        let Some(message) = self.last_value(subject).await? else { return Ok(None) };
         let (subject, stream) = (subject.to_owned(), self.name().to_owned());
         let value = format::read(&message.payload).map_err(|error| match error {
             format::Error::Newer { found, known } => Error::Newer { subject, stream, found, known },

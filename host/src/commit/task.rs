@@ -158,7 +158,8 @@ impl Task {
                     }
                     Action::Resend(_) => {
                         resent += 1;
-                        tokio::time::sleep(pause(resent)).await;
+                        let longest = if self.committer.holds_rest() { PAUSE_OF_REST } else { LONGEST_PAUSE };
+                        tokio::time::sleep(pause(resent).min(longest)).await;
                         resend = true;
                     }
                     told => self.tell(told),
@@ -227,6 +228,10 @@ impl Task {
 
 /// The longest pause before another try: so late, at most, does a host see that what was in the way is mended.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The same for the rest of a batch that was cut. While nothing is stored the hosts hear nothing of each other, and take each
+/// other's lanes some beats after they can: it must be stored by then.
+const PAUSE_OF_REST: Duration = Duration::from_millis(500);
 
 /// The pause before another try, spread so that hosts do not retry in step.
 pub(super) fn pause(tries: u32) -> Duration {

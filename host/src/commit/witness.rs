@@ -5,6 +5,7 @@ use async_nats::jetstream::{self, kv, stream::Info};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::app_stream;
+use crate::commit::checkpoint::Stored;
 use crate::commit::format::{self, Versioned};
 use crate::commit::read::Reader;
 use crate::event::{Sequence, rfc3339};
@@ -89,8 +90,8 @@ impl Witness {
 
     /// Compares what was [`seen`](Self::seen) with what was there after that: the app stream's info, or none if it does not
     /// exist. Other hosts may have made it newer meanwhile, never older.
-    pub fn check(&self, seen: Option<Seen>, found: Option<&Info>) -> Result<(), Error> {
-        let Some(seen) = seen else { return Ok(()) };
+    pub fn check(&self, seen: Option<&Seen>, found: Option<&Info>) -> Result<(), Error> {
+        let Some(seen) = seen.cloned() else { return Ok(()) };
         let (stream, bucket) = (self.stream.clone(), format!("KV_{}", self.name));
         let Some(found) = found else {
             return Err(Error::Gone { stream, created: seen.created, last: seen.last, bucket });
@@ -106,21 +107,33 @@ impl Witness {
     }
 
     /// What was last seen of the app stream; none if it never was.
-    pub async fn seen(&self) -> Result<Option<Seen>, Error> {
+    pub async fn seen(&self) -> Result<Option<Stored<Seen>>, Error> {
         // The bucket's own `get` asks any server that has a copy: it may be behind, and a new bucket has none that answers.
         let reader = Reader::new(self.bucket.stream.clone());
         let stored = reader.last_json(&format!("{}{KEY}", self.bucket.prefix)).await;
-        Ok(stored.map_err(|e| api(&self.name, &e))?.map(|stored| stored.value))
+        stored.map_err(|e| api(&self.name, &e))
     }
 
-    /// Remembers the app stream as `info` tells; not over what a newer version wrote.
-    pub async fn note(&self, info: &Info) -> Result<(), Error> {
-        self.seen().await?;
+    /// Remembers the app stream as `info` tells, unless another host has done so since it was `seen`.
+    pub async fn note(&self, seen: Option<Stored<Seen>>, info: &Info) -> Result<(), Error> {
         let format = Seen::FORMAT;
-        let seen = Seen { format, created: rfc3339(info.created), last: Sequence(info.state.last_sequence) };
-        let bytes = serde_json::to_vec(&seen).map_err(|e| api(&self.name, &e))?;
-        self.bucket.put(KEY, bytes.into()).await.map_err(|e| api(&self.name, &e))?;
-        Ok(())
+        let now = Seen { format, created: rfc3339(info.created), last: Sequence(info.state.last_sequence) };
+        let bytes = serde_json::to_vec(&now).map_err(|e| api(&self.name, &e))?;
+        let noted = match seen {
+            Some(seen) if seen.value == now => return Ok(()),
+            Some(seen) => self.bucket.update(KEY, bytes.into(), seen.revision.0).await.map_err(|e| {
+                let is_late = e.kind() == kv::UpdateErrorKind::WrongLastRevision;
+                (is_late, e.to_string())
+            }),
+            None => self.bucket.create(KEY, bytes.into()).await.map_err(|e| {
+                let is_late = e.kind() == kv::CreateErrorKind::AlreadyExists;
+                (is_late, e.to_string())
+            }),
+        };
+        match noted {
+            Err((false, cause)) => Err(api(&self.name, &cause)),
+            Ok(_) | Err((true, _)) => Ok(()),
+        }
     }
 }
 

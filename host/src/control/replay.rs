@@ -14,7 +14,7 @@ use super::Error;
 use crate::commit::LaneId;
 use crate::commit::audit::{Letter, Replaying};
 use crate::commit::format;
-use crate::commit::read::{Reader, is_deletion};
+use crate::commit::read::Reader;
 use crate::dlq::{self, DeadLetter, Lost};
 use crate::event::{Delivery, Sequence};
 use crate::lane::parked::Wanted;
@@ -185,9 +185,10 @@ async fn go_on(subjects: &Subjects, reader: &Reader, lane: &Lane, (written, sequ
 
 /// Tells the lane whether a dead letter still stands. One that cannot be read is looked at again later.
 async fn look(subjects: &Subjects, reader: &Reader, lane: &Lane, (written, sequence): (u16, Sequence)) {
-    let last = reader.last(&subjects.dead_letter(&lane.id.module, written, sequence.0)).await;
-    let is_gone = last.is_ok_and(|last| last.is_none_or(|last| is_deletion(&last.headers)));
-    let order = if is_gone { Order::Gone(sequence) } else { Order::Stands(sequence) };
+    let order = match reader.last_value(&subjects.dead_letter(&lane.id.module, written, sequence.0)).await {
+        Ok(None) => Order::Gone(sequence),
+        Ok(Some(_)) | Err(_) => Order::Stands(sequence),
+    };
     // A lane that has ended needs it no more.
     lane.orders.send(order).await.ok();
 }
@@ -242,8 +243,7 @@ async fn found(
     let later = |error: &dyn std::fmt::Display| Unfound::Later(error.to_string());
     let lost = |error: &dyn std::fmt::Display| Unfound::Lost(error.to_string());
     let subject = subjects.dead_letter(&lane.id.module, written, sequence.0);
-    let last = reader.last(&subject).await.map_err(|e| later(&e))?;
-    let last = last.filter(|last| !is_deletion(&last.headers)).ok_or(Unfound::Gone)?;
+    let last = reader.last_value(&subject).await.map_err(|e| later(&e))?.ok_or(Unfound::Gone)?;
     let letter: DeadLetter =
         format::read(&last.payload).map_err(|error| Unfound::Lost(format!("the dead letter on {subject} {error}")))?;
     let original = if letter.is_cut() { lane.stream.message(sequence).await.map_err(|e| later(&e))? } else { None };

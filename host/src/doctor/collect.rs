@@ -37,6 +37,7 @@ pub async fn collect(config: &Config, connections: &Connections, now: OffsetDate
         (_, _, Err(error)) => Err(error.to_string()),
         (_, Err(error), _) => Err(error.to_string()),
         (Some(witness), Ok(seen), Ok(reader)) => {
+            let seen = seen.as_ref().map(|seen| &seen.value);
             witness.check(seen, reader.as_ref().map(Reader::info)).map_err(|e| e.to_string())
         }
         (None, Ok(_), Ok(_)) => Ok(()),

@@ -55,6 +55,11 @@ impl Error {
         EARLY.iter().any(|early| cause.contains(early))
     }
 
+    /// Whether the app stream is not the one that was seen.
+    pub(super) fn is_other_stream(&self) -> bool {
+        matches!(self, Self::Witness(error) if !matches!(error, witness::Error::Api { .. }))
+    }
+
     /// Whether it is the config that is to be mended.
     pub fn is_of_config(&self) -> bool {
         matches!(self, Self::Http(http::Error::Token(_) | http::Error::Tls(_)) | Self::Traces(_))

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
-use super::prepare::Loaded;
+use super::prepare::{self, Loaded};
 use super::share::Hosts;
 use super::slot::{Phase, Slot};
 use super::start::Memory;
@@ -35,6 +35,8 @@ use crate::subject::Name;
 
 /// How often the witness notes how far the app stream is.
 const WITNESS: Duration = Duration::from_secs(5);
+/// So many times in a row another app stream is found, before the host ends for it.
+const DOUBTS: u32 = 3;
 /// Swaps that wait.
 const SWAPS: usize = 16;
 
@@ -60,6 +62,8 @@ pub struct Host {
     pub(super) stream_of: HashMap<Id, String>,
     pub(super) tasks: TaskTracker,
     pub(super) swaps: Swaps,
+    /// How many times in a row another app stream was found than the one that was seen.
+    doubts: u32,
 }
 
 impl Host {
@@ -98,6 +102,7 @@ impl Host {
             stream_of: HashMap::new(),
             tasks: TaskTracker::new(),
             swaps: Swaps::new(config.file.clone()),
+            doubts: 0,
         })
     }
 
@@ -108,6 +113,7 @@ impl Host {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut records = self.watch().await;
         let mut orders = self.swap_orders().await;
+        let mut wrong = None;
         while !(self.lanes.is_empty() && (shutdown.is_cancelled() || self.all_halted() || self.requests.is_closed())) {
             tokio::select! {
                 Some(ended) = self.lanes.join_next_with_id() => self.lane_ended(ended).await,
@@ -122,7 +128,12 @@ impl Host {
                     }
                     self.look().await;
                 }
-                _ = witness.tick() => self.witness().await,
+                _ = witness.tick() => {
+                    wrong = self.witness().await;
+                    if wrong.is_some() {
+                        break;
+                    }
+                }
                 () = shutdown.cancelled(), if self.lanes.is_empty() => {}
             }
         }
@@ -134,6 +145,9 @@ impl Host {
         }
         let failed = self.requests.is_closed();
         self.leave().await;
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
         match shutdown.is_cancelled() {
             true => Ok(()),
             false if failed => Err(Error::Committer),
@@ -353,14 +367,22 @@ impl Host {
         }
     }
 
-    async fn witness(&self) {
-        let noted = match self.app.reader.fresh_info().await {
-            Ok(info) => self.app.witness.note(&info).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+    /// Notes how far the app stream is, if it is still the one that was seen. Gives why it is not once that was so again and
+    /// again: a server that has just lost its place as leader may tell how it was before.
+    async fn witness(&mut self) -> Option<Error> {
+        let App { witness, subjects, .. } = &self.app;
+        let noted = match prepare::recognised(&self.connections.jetstream(), subjects, witness).await {
+            Ok((seen, Some(found))) => witness.note(seen, found.info()).await.map_err(Error::from),
+            Ok((_, None)) => Ok(()),
+            Err(error) => Err(error),
         };
-        if let Err(error) = noted {
-            warn!(error, "the witness could not be noted");
-        }
+        self.doubts = match &noted {
+            Err(error) if error.is_other_stream() => self.doubts + 1,
+            Ok(()) | Err(_) => 0,
+        };
+        let error = noted.err()?;
+        warn!(%error, times = self.doubts, "the app stream is not as it was seen, or cannot be looked at");
+        (self.doubts >= DOUBTS).then_some(error)
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{App, Connections, Error, Place};
+use crate::commit::app_stream;
+use crate::commit::checkpoint::Stored;
 use crate::commit::ledger::Ledger;
 use crate::commit::read::Reader;
-use crate::commit::{app_stream, witness::Witness};
+use crate::commit::witness::{Seen, Witness};
 use crate::config::{Config, Lanes, Module};
 use crate::event::Sequence;
 use crate::guest::{Engine, Engines, Plugin};
-use crate::lane::version::Version;
+use crate::lane::version::{Trial, Version};
 use crate::ownership::Edition;
 use crate::policy::backoff;
 use crate::status::Status;
@@ -28,7 +31,7 @@ pub struct Loaded {
     pub engine: Engine,
     /// Whether its instances are kept between slices.
     pub keeps_instances: bool,
-    /// A plugin that another host is about to go over to.
+    /// A plugin that is gone over to when the module's record names it.
     pub next: Option<Plugin>,
 }
 
@@ -36,6 +39,11 @@ impl Loaded {
     /// The plugin that is known to work.
     pub fn plugin(&self) -> Plugin {
         self.versions.borrow().known_to_work().clone()
+    }
+
+    /// The trial of the plugin that its lanes run, if it is on one.
+    pub fn trial(&self) -> Option<Trial> {
+        self.versions.borrow().trial.clone()
     }
 
     /// What this host runs the module as.
@@ -54,11 +62,22 @@ impl Loaded {
         }
     }
 
+    /// Has the lanes run `version` from their next input on. What a plugin on trial made of inputs before does not hold.
+    pub fn run(&self, version: Version) {
+        let before = self.versions.send_replace(version);
+        before.trial.iter().for_each(Trial::void);
+    }
+
+    /// Has the lanes go on with the plugin that the record names.
+    pub fn run_known(&self) {
+        self.run(Version::proven(self.plugin()));
+    }
+
     /// Goes over to the plugin of this digest, if it is the next one; true if the module runs it now.
     pub fn adopt(&mut self, digest: &str) -> bool {
         if let Some(next) = self.next.take_if(|next| next.digest == digest) {
-            info!(module = %self.module.name, plugin = digest, "the module goes over to the plugin that other hosts run");
-            self.versions.send_replace(Version::proven(next));
+            info!(module = %self.module.name, plugin = digest, "the module goes over to the plugin that its record names");
+            self.run(Version::proven(next));
         }
         self.plugin().digest == digest
     }
@@ -95,9 +114,7 @@ async fn open(config: &Config, connections: &Connections, place: &Place) -> Resu
     app_stream::check_server(&connections.read)?;
     let (context, subjects) = (connections.jetstream(), Subjects::new(&config.app));
     let witness = Witness::open(&context, &subjects, config.stream.replicas).await?;
-    let seen = witness.seen().await?;
-    let found = app_stream::find(&context, &subjects).await?;
-    witness.check(seen, found.as_ref().map(Reader::info))?;
+    let (seen, found) = recognised(&context, &subjects, &witness).await?;
     let reader = match found {
         Some(reader) => reader,
         None => app_stream::create(&context, &subjects, config.stream.replicas).await?,
@@ -105,7 +122,7 @@ async fn open(config: &Config, connections: &Connections, place: &Place) -> Resu
     let info = reader.info();
     app_stream::verify(&info.config, &subjects)?;
     app_stream::shorten_markers(&context, &info.config).await;
-    witness.note(info).await?;
+    witness.note(seen, info).await?;
     let servers = info.config.num_replicas;
     info!(
         stream = subjects.stream(),
@@ -117,6 +134,18 @@ async fn open(config: &Config, connections: &Connections, place: &Place) -> Resu
     let status = Status::new(config.modules.iter().filter(|module| place.may_run(module)));
     let (name, traces) = (config.app.clone(), config.traces.clone());
     Ok(App { name, subjects, reader, witness, publisher, ledger, status, traces })
+}
+
+/// The app stream, if there is one and it is the one that was seen; behind what was seen of it.
+pub async fn recognised(
+    context: &jetstream::Context,
+    subjects: &Subjects,
+    witness: &Witness,
+) -> Result<(Option<Stored<Seen>>, Option<Reader>), Error> {
+    let seen = witness.seen().await?;
+    let found = app_stream::find(context, subjects).await?;
+    witness.check(seen.as_ref().map(|seen| &seen.value), found.as_ref().map(Reader::info))?;
+    Ok((seen, found))
 }
 
 /// Loads the plugins of the modules that this host may run.

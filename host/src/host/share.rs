@@ -76,6 +76,11 @@ impl Hosts {
         self.heartbeats.try_next()
     }
 
+    /// Whether it is known who else lives. A host that cannot tell that it does takes it that the others cannot either.
+    fn may_take(&self, now: Instant) -> bool {
+        now >= self.settles && self.heartbeats.is_told()
+    }
+
     /// Forgets hosts that were not heard for so long that the word of their end must have been missed.
     fn forget_silent(&mut self) {
         if !self.heartbeats.is_told() {
@@ -235,7 +240,7 @@ impl Host {
         if !disputed.is_empty() {
             self.settle(module, disputed).await;
         }
-        if !take.is_empty() && now >= self.hosts.settles {
+        if !take.is_empty() && self.hosts.may_take(now) {
             self.take(module, take).await;
             self.hosts.tell(&self.modules);
         }

@@ -4,11 +4,12 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::lanes::Host;
+use super::prepare::Loaded;
 use super::slot::Phase;
 use crate::commit::audit::Act;
 use crate::config;
@@ -50,7 +51,7 @@ pub struct Swaps {
     config: PathBuf,
     steps: mpsc::Sender<Step>,
     next: mpsc::Receiver<Step>,
-    /// What could not be noted yet, in order.
+    /// What is not noted yet, in order.
     unnoted: VecDeque<Settled>,
 }
 
@@ -112,10 +113,10 @@ impl Host {
     /// Ends trials whose first lane went to another host before any input decided: the proven plugin returns.
     pub(super) fn end_trials(&self) {
         for (module, slot) in &self.modules {
-            let is_open = slot.loaded.versions.borrow().trial.as_ref().is_some_and(Trial::is_open);
+            let is_open = slot.loaded.trial().is_some_and(|trial| trial.is_open());
             if is_open && !self.conducts(module) {
                 warn!(%module, "the plugin was not tried: the lane that was to try it went to another host. Swap it again");
-                slot.loaded.versions.send_replace(Version::proven(slot.loaded.plugin()));
+                slot.loaded.run_known();
             }
         }
     }
@@ -133,46 +134,40 @@ impl Host {
 
     /// Has a module's lanes run `plugin` from their next input on.
     async fn go_over(&mut self, Order { module, wish, answer }: Order, plugin: Plugin) {
-        let Some(slot) = self.modules.get(&module) else { return };
-        let versions = &slot.loaded.versions;
-        let (before, next) = (slot.loaded.plugin(), versions.borrow().next().digest.clone());
+        let Some(slot) = self.modules.get_mut(&module) else { return };
+        let (before, next) = (slot.loaded.plugin(), slot.loaded.versions.borrow().next().digest.clone());
         if plugin.role != before.role {
             return refuse(answer, format!("it is a {:?}, and the module runs a {:?}", plugin.role, before.role));
         }
         if plugin.digest == next {
             return reply(answer, Answer::Same { plugin: next });
         }
+        let is_unnoted = self.swaps.unnoted.iter().any(|settled| settled.swapped.module == module);
+        if is_unnoted || slot.loaded.trial().is_some_and(|trial| trial.is_unnoted()) {
+            return refuse(answer, "the swap before is not in the module's record yet: try again".to_owned());
+        }
         let swapped = Swapped { module, was: before.digest.clone(), plugin: plugin.digest.clone(), who: wish.who };
         failpoint::reach("swap", swapped.module.as_str());
         info!(module = %swapped.module, was = swapped.was, plugin = swapped.plugin, "the module goes over to another plugin");
         if wish.untried {
-            versions.send_replace(Version::proven(plugin));
+            slot.loaded.next = Some(plugin);
             self.swaps.unnoted.push_back(Settled { swapped, outcome: None, answer: Some(answer) });
             return self.note_swaps().await;
         }
-        let (version, told) = Version::on_trial(plugin, before);
-        versions.send_replace(version);
-        self.tasks.spawn(watch(swapped, told, answer, self.swaps.steps.clone(), self.stop.clone()));
+        let (version, trial) = Version::on_trial(plugin, before, self.stop.clone());
+        slot.loaded.run(version);
+        self.tasks.spawn(watch(swapped, trial, answer, self.swaps.steps.clone(), self.stop.clone()));
     }
 
     /// An input decided whether the new plugin stays.
     async fn decided(&mut self, swapped: Swapped, outcome: Outcome, answer: Option<oneshot::Sender<Option<Answer>>>) {
         let Some(slot) = self.modules.get(&swapped.module) else { return };
-        let known = slot.loaded.plugin();
-        let is_current = slot.loaded.versions.send_if_modified(|version| {
-            let is_current = version.plugin.digest == swapped.plugin;
+        let is_current = slot.loaded.versions.borrow().plugin.digest == swapped.plugin;
+        if let Outcome::Returns { lane, sequence, cause } = &outcome {
+            let cause: String = cause.message.chars().take(200).collect();
+            warn!(module = %swapped.module, plugin = swapped.was, lane, %sequence, cause, "the old plugin returns");
             if is_current {
-                *version = Version::proven(known);
-            }
-            is_current
-        });
-        match &outcome {
-            Outcome::Stays { lane, sequence } => {
-                info!(module = %swapped.module, plugin = swapped.plugin, lane, %sequence, "the plugin is swapped");
-            }
-            Outcome::Returns { lane, sequence, cause } => {
-                let cause: String = cause.message.chars().take(200).collect();
-                warn!(module = %swapped.module, plugin = swapped.was, lane, %sequence, cause, "the old plugin returns");
+                slot.loaded.run_known();
             }
         }
         let settled = Settled { swapped, outcome: Some(outcome), answer };
@@ -184,13 +179,19 @@ impl Host {
         self.note_swaps().await;
     }
 
-    /// Keeps what became of swaps, in the modules' records and in the audit, where that is not done.
+    /// Keeps what became of swaps, in the modules' records and in the audit, where that is not done. What a plugin that stays
+    /// makes of inputs holds from then on.
     pub(super) async fn note_swaps(&mut self) {
         while let Some(settled) = self.swaps.unnoted.pop_front() {
             let module = settled.swapped.module.clone();
-            match self.app.ledger.swap(&module, settled.runs(), settled.act(), &settled.swapped.who).await {
+            failpoint::reach("swap-decided", module.as_str());
+            let noted = self.app.ledger.swap(&module, settled.runs(), settled.act(), &settled.swapped.who).await;
+            let Some(slot) = self.modules.get_mut(&module) else { continue };
+            match noted {
                 Ok(record) => {
-                    self.modules.get_mut(&module).map(|slot| slot.own.insert(record));
+                    failpoint::reach("swap-noted", module.as_str());
+                    slot.own.insert(record);
+                    settled.goes_on(&mut slot.loaded);
                     settled.tell();
                 }
                 Err(error) if error.is_passing() => {
@@ -199,8 +200,9 @@ impl Host {
                     break;
                 }
                 Err(error) => {
-                    warn!(%module, %error, "the swap could not be noted in the module's record");
-                    settled.tell();
+                    warn!(%module, %error, "the swap could not be noted in the module's record: the old plugin goes on");
+                    slot.loaded.run_known();
+                    settled.answer.into_iter().for_each(|answer| refuse(answer, error.to_string()));
                 }
             }
         }
@@ -213,6 +215,20 @@ impl Settled {
     fn runs(&self) -> String {
         let Swapped { was, plugin, .. } = &self.swapped;
         if matches!(self.outcome, Some(Outcome::Returns { .. })) { was } else { plugin }.clone()
+    }
+
+    /// Has the lanes go on with what the record says by now.
+    fn goes_on(&self, loaded: &mut Loaded) {
+        let Swapped { module, plugin, .. } = &self.swapped;
+        match &self.outcome {
+            Some(Outcome::Stays { lane, sequence }) => {
+                info!(%module, plugin, lane, %sequence, "the plugin is swapped");
+                loaded.trial().iter().for_each(Trial::noted);
+                loaded.run_known();
+            }
+            Some(Outcome::Returns { .. }) => {}
+            None => drop(loaded.adopt(plugin)),
+        }
     }
 
     fn act(&self) -> Act {
@@ -234,7 +250,7 @@ impl Settled {
 /// Waits until an input decides about a plugin. Whoever asked is answered sooner if that takes long.
 async fn watch(
     swapped: Swapped,
-    mut told: watch::Receiver<Option<Outcome>>,
+    trial: Trial,
     answer: oneshot::Sender<Option<Answer>>,
     steps: mpsc::Sender<Step>,
     stop: CancellationToken,
@@ -244,7 +260,7 @@ async fn watch(
     tokio::pin!(waiting);
     let outcome = loop {
         tokio::select! {
-            outcome = outcome_of(&mut told) => break outcome,
+            outcome = trial.outcome() => break outcome,
             () = &mut waiting, if answer.is_some() => {
                 let Swapped { was, plugin, .. } = swapped.clone();
                 if let Some(answer) = answer.take() {
@@ -258,10 +274,6 @@ async fn watch(
     if let Some(outcome) = outcome {
         steps.send(Step::Decided(swapped, outcome, answer)).await.ok();
     }
-}
-
-async fn outcome_of(told: &mut watch::Receiver<Option<Outcome>>) -> Option<Outcome> {
-    told.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
 }
 
 /// The plugin at `path`, or else the one that the config file names for `module` now.

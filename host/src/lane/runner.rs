@@ -55,6 +55,8 @@ pub struct Runner {
     plugin: Plugin,
     /// Its trial, if it was on one when the lane went over to it.
     trial: Option<Trial>,
+    /// Whether the last input ran again, perhaps on another plugin than the next one does.
+    strayed: bool,
     /// Where the lane's views are between inputs; none while one runs.
     idle: Option<Idle>,
     /// View keys that it remembers.
@@ -95,10 +97,10 @@ const SLICE_BYTES: usize = 8 << 20;
 impl Runner {
     /// A runner for `lane`, whose guest reads `views`.
     pub fn new(job: Job, lane: u16, views: Views) -> Self {
-        let (plugin, trial) = current(&job.versions.borrow());
+        let (plugin, trial) = current(&job.versions.borrow(), false);
         let cached = Share::of(&job.metrics.cached);
         let tracer = job.traced.then(|| Arc::new(Tracer::new(job.origin.clone(), lane)));
-        Self { job, lane, plugin, trial, idle: Some(Idle::Views(views)), cached, tracer }
+        Self { job, lane, plugin, trial, strayed: false, idle: Some(Idle::Views(views)), cached, tracer }
     }
 
     /// Runs the inputs of `slice` in order, up to the first that fails, or until their effects are many.
@@ -149,33 +151,41 @@ impl Runner {
     }
 
     /// Runs one input on the plugin that is to run it. What one makes of it that has lost its place meanwhile, by this
-    /// input or another lane's, is no failure of the input: the next one does it.
+    /// input or another lane's, does not hold: the next one does it. What one on trial makes of it holds once the module's
+    /// record says that it stays.
     fn next(&mut self, input: &Arc<Delivery>, again: bool, tracer: Option<&Tracer>) -> Result<Done, Failed> {
         loop {
-            self.follow();
+            self.follow(again);
             let step = match tracer {
                 Some(tracer) => self.traced(input, tracer),
                 None => self.one(input),
             };
-            let trial = self.trial.clone();
-            if let Some(trial) = trial.as_ref().filter(|_| !again) {
-                trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
-            }
-            // The same plugin may be on another trial already.
-            let has_lost = self.follow() || trial.as_ref().is_some_and(Trial::is_lost);
-            if step.is_ok() || !has_lost {
+            let Some(trial) = self.trial.clone() else {
+                if step.is_ok() || !self.follow(again) {
+                    return step;
+                }
+                continue;
+            };
+            trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
+            if trial.is_open() || trial.holds() {
                 return step;
+            }
+            if !self.follow(again) && !trial.is_lost() {
+                return Err(Failure::Interrupted("the lane ends before its plugin's swap is noted".to_owned()).into());
             }
         }
     }
 
-    /// Goes over to the plugin that the module runs now; false if it is the same. All lanes share what says which, so it
-    /// is only looked at when it has changed, or while a trial may end.
-    fn follow(&mut self) -> bool {
-        if self.trial.is_none() && !self.job.versions.has_changed().unwrap_or(false) {
+    /// Goes over to the plugin that the module runs now; false if it is the same. What runs `again` decides about no plugin:
+    /// the proven one does it while another is on trial. All lanes share what says which, so it is only looked at when it
+    /// has changed, or while a trial goes on.
+    fn follow(&mut self, again: bool) -> bool {
+        let looks = again || self.strayed || self.trial.is_some();
+        if !looks && !self.job.versions.has_changed().unwrap_or(false) {
             return false;
         }
-        let (next, trial) = current(&self.job.versions.borrow_and_update());
+        self.strayed = again;
+        let (next, trial) = current(&self.job.versions.borrow_and_update(), again);
         self.trial = trial;
         if next.digest == self.plugin.digest {
             return false;
@@ -298,7 +308,10 @@ impl Runner {
     }
 }
 
-/// The plugin for the next input, and its trial while that is open.
-fn current(version: &Version) -> (Plugin, Option<Trial>) {
-    (version.next().clone(), version.trial.clone().filter(Trial::is_open))
+/// The plugin for the next input, and its trial while it is on one.
+fn current(version: &Version, again: bool) -> (Plugin, Option<Trial>) {
+    if again {
+        return (version.known_to_work().clone(), None);
+    }
+    (version.next().clone(), version.trial.clone().filter(|trial| !trial.is_lost()))
 }

@@ -1,10 +1,13 @@
 //! Which plugin a module runs, and whether it has yet to show that it works.
 //!
 //! All lanes of a module look here before each input. A plugin that takes another's place while the module runs is on
-//! trial: the first input that any lane runs on it decides for all of them whether it stays or the old one returns.
+//! trial: the first input that any lane runs on it decides for all of them whether it stays or the old one returns. What
+//! it made of inputs is kept back until the module's record says that it stays: whoever takes a lane over reads there what
+//! ran last, so that no lane goes back to the old one behind effects of the new one.
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::event::Sequence;
 use crate::guest::Plugin;
@@ -15,7 +18,7 @@ use crate::policy::{Cause, Failure, cause_of};
 pub struct Version {
     /// The plugin.
     pub plugin: Plugin,
-    /// Set until it has shown that it works.
+    /// Set until it has shown that it works, and the module's record says so.
     pub trial: Option<Trial>,
 }
 
@@ -24,7 +27,21 @@ pub struct Version {
 pub struct Trial {
     /// What returns if the plugin fails.
     pub proven: Plugin,
-    outcome: watch::Sender<Option<Outcome>>,
+    state: watch::Sender<State>,
+    /// Ends the module's lanes.
+    stop: CancellationToken,
+}
+
+/// How far a trial is.
+#[derive(Clone, Debug, PartialEq)]
+enum State {
+    Open,
+    /// An input decided.
+    Decided(Outcome),
+    /// It stays, and the module's record says so.
+    Noted,
+    /// Nothing came of it: the plugin has lost its place to another.
+    Void,
 }
 
 /// How a trial ended.
@@ -55,16 +72,16 @@ impl Version {
         Self { plugin, trial: None }
     }
 
-    /// A plugin that has to show that it works in the place of `proven`, and where its trial's outcome will be.
-    pub fn on_trial(plugin: Plugin, proven: Plugin) -> (Self, watch::Receiver<Option<Outcome>>) {
-        let (outcome, told) = watch::channel(None);
-        (Self { plugin, trial: Some(Trial { proven, outcome }) }, told)
+    /// A plugin that has to show that it works in the place of `proven`, while the lanes run that `stop` ends.
+    pub fn on_trial(plugin: Plugin, proven: Plugin, stop: CancellationToken) -> (Self, Trial) {
+        let trial = Trial { proven, state: watch::Sender::new(State::Open), stop };
+        (Self { plugin, trial: Some(trial.clone()) }, trial)
     }
 
-    /// The plugin that is known to work: this one, or the one that it would give its place back to.
+    /// The plugin that the module's record names: this one, or the one that it would give its place back to.
     pub fn known_to_work(&self) -> &Plugin {
         match &self.trial {
-            Some(trial) if !matches!(trial.outcome(), Some(Outcome::Stays { .. })) => &trial.proven,
+            Some(trial) if *trial.state.borrow() != State::Noted => &trial.proven,
             _ => &self.plugin,
         }
     }
@@ -72,25 +89,64 @@ impl Version {
     /// The plugin for the next input.
     pub fn next(&self) -> &Plugin {
         match &self.trial {
-            Some(trial) if matches!(trial.outcome(), Some(Outcome::Returns { .. })) => &trial.proven,
+            Some(trial) if trial.is_lost() => &trial.proven,
             _ => &self.plugin,
         }
     }
 }
 
 impl Trial {
-    fn outcome(&self) -> Option<Outcome> {
-        self.outcome.borrow().clone()
+    /// Waits for what an input decides; none if the plugin loses its place before.
+    pub async fn outcome(&self) -> Option<Outcome> {
+        let mut state = self.state.subscribe();
+        let decided = state.wait_for(|state| *state != State::Open).await.ok()?;
+        if let State::Decided(outcome) = &*decided { Some(outcome.clone()) } else { None }
     }
 
-    /// Whether the old plugin returned.
+    /// Whether the plugin has lost its place.
     pub fn is_lost(&self) -> bool {
-        matches!(self.outcome(), Some(Outcome::Returns { .. }))
+        matches!(*self.state.borrow(), State::Void | State::Decided(Outcome::Returns { .. }))
     }
 
-    /// Whether it still runs.
+    /// Whether no input has decided yet.
     pub fn is_open(&self) -> bool {
-        self.outcome.borrow().is_none()
+        *self.state.borrow() == State::Open
+    }
+
+    /// Whether the plugin stays, and its record does not say so yet.
+    pub fn is_unnoted(&self) -> bool {
+        matches!(*self.state.borrow(), State::Decided(Outcome::Stays { .. }))
+    }
+
+    /// What the plugin makes of inputs holds from now on: the module's record says that it stays.
+    pub fn noted(&self) {
+        self.state.send_replace(State::Noted);
+    }
+
+    /// The plugin loses its place: nothing that it made of inputs holds, unless the record says that it stays.
+    pub fn void(&self) {
+        self.state.send_if_modified(|state| {
+            let holds = *state == State::Noted;
+            if !holds {
+                *state = State::Void;
+            }
+            !holds
+        });
+    }
+
+    /// Waits on this thread until the record says that the plugin stays, if an input decided so. False if what it made of its
+    /// input does not hold, since it has lost its place, or since its lane is to end.
+    pub fn holds(&self) -> bool {
+        let mut state = self.state.subscribe();
+        tokio::runtime::Handle::current().block_on(async {
+            tokio::select! {
+                biased;
+                state = state.wait_for(|state| !matches!(state, State::Decided(Outcome::Stays { .. }))) => {
+                    state.is_ok_and(|state| *state == State::Noted)
+                }
+                () = self.stop.cancelled() => false,
+            }
+        })
     }
 
     /// Notes what became of an input on the plugin, if that says something about the plugin and is the first to do so.
@@ -102,9 +158,11 @@ impl Trial {
             }
             Some(_) => return,
         };
-        self.outcome.send_if_modified(|decided| {
-            let first = decided.is_none();
-            decided.get_or_insert(outcome);
+        self.state.send_if_modified(|state| {
+            let first = *state == State::Open;
+            if first {
+                *state = State::Decided(outcome);
+            }
             first
         });
     }

@@ -217,7 +217,7 @@ impl Host {
         if !disputed.is_empty() {
             self.jobs.push_back(Job::Settle(slot.module.clone(), disputed));
         }
-        if !take.is_empty() && now >= self.settles {
+        if !take.is_empty() && now >= self.settles && self.beats.is_told() {
             self.jobs.push_back(Job::Take(slot.module.clone(), take));
         }
         release.into_iter().for_each(|lane| self.stop(module, lane));

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Builds the plugin. CC may name another compiler for wasm32-wasi.
+# Builds the plugin, with what is installed in .venv. CC may name another compiler for wasm32-wasi.
 set -eu
 cd "$(dirname "$0")"
+PATH="$PWD/.venv/bin:$PATH"
 echo "building {{name}}.wasm: the first time it compiles the C library too, which may take minutes"
 ${CC:-python3 -m ziglang cc} --target=wasm32-wasi -mexec-model=reactor -std=c11 -O2{{define}} -Wall -Wl,--strip-debug \
   -I vendor/pelton-sdk/c src/plugin.c vendor/pelton-sdk/c/pelton.c -o {{name}}.wasm

@@ -30,8 +30,10 @@ impl Language {
         match self {
             Self::Rust => "rustup target add wasm32-unknown-unknown",
             Self::Js => "npm install",
-            Self::Python => "pip install -r vendor/pelton-sdk/python/requirements.txt",
-            Self::C => "pip install -r vendor/pelton-sdk/c/requirements.txt",
+            Self::Python => {
+                "python3 -m venv .venv && .venv/bin/pip install -r vendor/pelton-sdk/python/requirements.txt"
+            }
+            Self::C => "python3 -m venv .venv && .venv/bin/pip install -r vendor/pelton-sdk/c/requirements.txt",
         }
     }
 
@@ -59,8 +61,8 @@ impl Language {
         match self {
             Self::Rust => "/.pelton/\n/target/\n",
             Self::Js => "/.pelton/\n/*.wasm\nnode_modules/\n",
-            Self::Python => "/.pelton/\n/*.wasm\n__pycache__/\n",
-            Self::C => "/.pelton/\n/*.wasm\n",
+            Self::Python => "/.pelton/\n/.venv/\n/*.wasm\n__pycache__/\n",
+            Self::C => "/.pelton/\n/.venv/\n/*.wasm\n",
         }
     }
 }

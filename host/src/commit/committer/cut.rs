@@ -5,6 +5,11 @@ use super::{Action, Batch, Committer, Flight, Part};
 use crate::event::Sequence;
 
 impl Committer {
+    /// Whether what waits to be sent is the rest of a batch that was cut.
+    pub fn holds_rest(&self) -> bool {
+        matches!(&self.flight, Flight::Waiting(batch) if batch.is_rest)
+    }
+
     /// Takes it that of the batch in flight only the first `stored` messages are stored, from `first` on, for this reason.
     pub fn cut(&mut self, first: Sequence, stored: usize, reason: String) -> Vec<Action> {
         let batch = match std::mem::take(&mut self.flight) {
