@@ -4,6 +4,7 @@
 
 pub mod collect;
 mod judge;
+pub mod monitor;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use self::judge::findings;
+use self::monitor::Monitored;
 use crate::commit::checkpoint::Checkpoint;
 use crate::commit::record::Record;
 use crate::subject::Name;
@@ -73,13 +75,15 @@ pub struct Server {
     pub fits: bool,
     /// JetStream for this account, or why it cannot be used.
     pub jetstream: Result<Storage, String>,
-    /// When it writes to disk, if it says so.
+    /// When it and the servers beside it write to disk, if they say so.
     pub sync: Option<Sync>,
+    /// What servers say at their monitoring addresses.
+    pub monitored: BTreeMap<String, Result<Monitored, String>>,
     /// How far its clock is ahead of this machine's, in seconds, if that could be seen.
     pub ahead: Option<f64>,
 }
 
-/// What an account stores in files.
+/// What an account, or a server, stores in files.
 #[derive(Clone, Copy, Debug)]
 pub struct Storage {
     /// Bytes stored.
@@ -125,6 +129,8 @@ pub struct Input {
     pub holds: (u64, u64),
     /// Whether it is stored in files.
     pub in_files: bool,
+    /// Servers that store it.
+    pub replicas: usize,
     /// The most messages it holds, if there is a limit.
     pub most_messages: Option<u64>,
     /// How long it holds them, if there is a limit.

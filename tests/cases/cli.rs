@@ -169,6 +169,8 @@ async fn each_verb_that_needs_nats_ends_with_69_where_there_is_none() -> Result<
         &["lag"],
         &["doctor"],
         &["publish", "in.a", "--data", "[]"],
+        &["verify", "probe", "--plugin", &other],
+        &["source", "IN"],
     ] {
         let output = app.pelton(verb)?;
         let said = err(&output);

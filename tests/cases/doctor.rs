@@ -9,7 +9,13 @@ use crate::probe;
 
 /// The findings about `what`, and the exit code.
 fn found(app: &App, what: &str) -> Result<(Vec<Value>, Option<i32>)> {
-    let output = app.pelton(&["doctor", "-o", "json"])?;
+    found_at(app, &[], what)
+}
+
+/// The same, with what servers say at these monitoring addresses.
+fn found_at(app: &App, monitors: &[&str], what: &str) -> Result<(Vec<Value>, Option<i32>)> {
+    let mut command = app.verb(&["doctor", "-o", "json"])?;
+    let output = command.args(monitors.iter().flat_map(|address| ["--monitor", address])).output()?;
     let all: Vec<Value> =
         serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
     Ok((all.into_iter().filter(|finding| finding["what"] == what).collect(), output.status.code()))
@@ -61,6 +67,36 @@ async fn an_app_is_looked_over_before_and_after_it_ran() -> Result<()> {
 
     app.server.stop().await?;
     assert_eq!(app.pelton(&["doctor"])?.status.code(), Some(69));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_tells_at_its_monitoring_address_what_a_commit_survives_and_how_full_it_is() -> Result<()> {
+    for (setting, level, told) in [("sync_interval: always", "ok", "on disk"), ("", "warn", "on disk within 120s")] {
+        let config =
+            format!("http: \"127.0.0.1:-1\"\nserver_name: one\njetstream {{ max_file_store: 1GB, {setting} }}\n");
+        let app = App::on_server(&config, &probe::module("")).await?;
+        app.stream("IN", "in.>").await?;
+        let mut host = app.host()?;
+        app.covered("probe", 1, app.publish("in.a", "[]").await?).await?;
+        host.terminate().await?;
+        let unasked = found(&app, "durability")?.0;
+        assert!(levels(&unasked) == ["warn"] && unasked[0]["seen"].to_string().contains("unknown"), "{unasked:?}");
+        let address = app.server.monitoring()?;
+        let (durability, code) = found_at(&app, &[&address], "durability")?;
+        assert_eq!((levels(&durability), code), (vec![level], Some(0)), "{durability:?}");
+        assert!(durability[0]["seen"].to_string().contains(told), "{durability:?}");
+        let (storage, _) = found_at(&app, &[&address], "storage of one")?;
+        assert!(levels(&storage) == ["ok"] && storage[0]["seen"].to_string().contains("of 1.0 GiB"), "{storage:?}");
+
+        for (address, why) in
+            [(app.server.url().replace("nats:", "http:"), ""), ("https://127.0.0.1/".to_owned(), "only http")]
+        {
+            let (wrong, code) = found_at(&app, &[&address], &format!("server at {}/", address.trim_end_matches('/')))?;
+            assert_eq!((levels(&wrong), code), (vec!["error"], Some(1)), "{wrong:?}");
+            assert!(wrong[0]["seen"].to_string().contains(why), "{wrong:?}");
+        }
+    }
     Ok(())
 }
 

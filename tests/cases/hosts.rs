@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use pelton_tests::{App, Host, SOON, eventually, logged, oracle, stored};
 
-use crate::probe;
+use crate::{metrics, probe};
 
 /// Heartbeats that count for two seconds.
 pub const QUICK: &str = "[hosts]\nttl = \"2s\"\n";
@@ -70,8 +70,27 @@ async fn lanes_are_shared_and_move_when_hosts_join_leave_and_die() -> Result<()>
     app.covered("probe", 32, publish(100).await?).await?;
     let events = stored::messages(&app, "KV_demo", "pelton.demo.events.>").await?;
     assert_eq!(events.len(), 400, "each input has its effect once");
+    owns_all(&app, &second).await?;
     assert!(second.terminate().await?.success());
     assert_eq!(owners(&app, "probe", 32).await?, vec![None; 32], "who ends in good order leaves nothing owned");
+    Ok(())
+}
+
+/// Verbs, metrics and log say that the host owns all lanes, and how many it took over.
+async fn owns_all(app: &App, host: &Host) -> Result<()> {
+    logged(host, &["lanes are taken over", "probe"]).await?;
+    metrics::reads(host, "pelton_lanes{module=\"probe\"}", 32.0).await?;
+    let shown = app.pelton_json(&["module", "show", "probe"])?;
+    let (owner, taken) = (&shown["hosts"][0], shown["hosts"][0]["taken"].as_u64().context("no number")?);
+    assert!(shown["hosts"][1].is_null() && owner["lanes"] == "0-31" && taken >= 32, "{owner}");
+    let samples = metrics::samples(host).await?;
+    assert_eq!(samples.get("pelton_lanes_taken_total{module=\"probe\"}"), Some(&(taken as f64)));
+    assert_eq!(samples.get("pelton_lanes_lost_total{module=\"probe\"}"), Some(&0.0));
+    let text = |verb: &[&str]| anyhow::Ok(String::from_utf8(app.pelton(verb)?.stdout)?);
+    let (list, show) = (text(&["module", "ls"])?, text(&["module", "show", "probe"])?);
+    assert!(list.contains(&format!("{taken}/0")), "{list}");
+    let name = owner["host"].as_str().context("no text")?;
+    assert_eq!(show.lines().filter(|line| line.contains(name)).count(), 1 + 32, "{show}");
     Ok(())
 }
 

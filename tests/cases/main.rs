@@ -13,6 +13,7 @@ mod cases;
 mod cli;
 mod cluster;
 mod connect;
+mod container;
 mod crash_host;
 mod crash_server;
 mod dead_letters;

@@ -82,6 +82,12 @@ impl Server {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// The address at which it tells of itself, if its config has it do so.
+    pub fn monitoring(&self) -> Result<String> {
+        let ports = ports_in(&self.folder)?.context("no ports file")?;
+        ports.monitoring.into_iter().next().context("it tells nothing of itself")
+    }
+
     /// Connects a client.
     pub async fn client(&self) -> Result<async_nats::Client> {
         let url = self.url();
@@ -131,6 +137,8 @@ impl Server {
 #[derive(Deserialize)]
 struct Ports {
     nats: Vec<String>,
+    #[serde(default)]
+    monitoring: Vec<String>,
 }
 
 /// Starts the server and waits until it has written which port it listens on.
@@ -165,14 +173,14 @@ async fn launch(
 
 /// Reads the port, once the file that names it is there and whole.
 fn port_in(folder: &Path) -> Result<Option<u16>> {
-    let Some(file) = ports_files(folder)?.pop() else {
-        return Ok(None);
-    };
-    let Ok(ports) = serde_json::from_slice::<Ports>(&fs::read(file)?) else {
-        return Ok(None);
-    };
+    let Some(ports) = ports_in(folder)? else { return Ok(None) };
     let port = ports.nats.first().and_then(|url| url.rsplit(':').next());
     Ok(port.and_then(|port| port.parse().ok()))
+}
+
+fn ports_in(folder: &Path) -> Result<Option<Ports>> {
+    let Some(file) = ports_files(folder)?.pop() else { return Ok(None) };
+    Ok(serde_json::from_slice(&fs::read(file)?).ok())
 }
 
 /// The server names the file after its process.

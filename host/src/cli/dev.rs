@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::output::Format;
 use super::{output, report, run};
 use crate::config::{self, Config, Nats};
 use crate::control;
@@ -19,6 +20,7 @@ use crate::dev::{SERVER, build};
 use crate::host::{self, Connections, Place, connect};
 use crate::source::streams;
 use crate::subject::Subjects;
+use crate::telemetry::LogFormat;
 
 /// How often it is looked whether there is a server by now.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -37,9 +39,17 @@ pub struct Dev {
     /// The config file
     #[arg(short, long, default_value = "pelton.toml", env = "PELTON_CONFIG")]
     config: PathBuf,
+    /// How log lines look, which are all that it prints
+    #[arg(short, long, default_value = "text")]
+    output: Format,
 }
 
 impl Dev {
+    /// How its log lines look.
+    pub fn logs(&self) -> LogFormat {
+        if self.output == Format::Json { LogFormat::Json } else { LogFormat::Text }
+    }
+
     pub async fn main(self) -> anyhow::Result<()> {
         let shutdown = run::told_to_stop()?;
         let (mut server, mut watched) = (None, Watched::new(&self.config));

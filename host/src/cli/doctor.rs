@@ -1,5 +1,6 @@
 //! `pelton doctor`: looks app and server over, and says what mends what is not as it should be.
 
+use hyper::Uri;
 use time::OffsetDateTime;
 
 use super::output::print;
@@ -12,6 +13,10 @@ use crate::host::connect;
 pub struct Doctor {
     #[command(flatten)]
     common: Common,
+    /// A server's monitoring address: it tells when that server writes to disk and how full its storage is, which an app's
+    /// own connection is not told. Once for each server
+    #[arg(long, value_name = "http://HOST:8222")]
+    monitor: Vec<Uri>,
 }
 
 const EXAMPLES: &str = "\
@@ -20,13 +25,14 @@ streams, modules and dead letters. Nothing is changed. Ends with 1 if an error i
 
 Examples:
   pelton doctor
+  pelton doctor --monitor http://n1:8222 --monitor http://n2:8222 --monitor http://n3:8222
   pelton doctor -o json | jq '.[] | select(.level != \"ok\")'";
 
 impl Doctor {
     pub async fn main(self) -> anyhow::Result<()> {
         let config = self.common.load()?;
         let connections = connect(&config.nats).await?;
-        let facts = collect(&config, &connections, OffsetDateTime::now_utc()).await;
+        let facts = collect(&config, &connections, &self.monitor, OffsetDateTime::now_utc()).await;
         let found = doctor::findings(&facts);
         print(self.common.output, &found, |found| found.iter().map(shown).collect())?;
         let is_bad = found.iter().any(|finding| finding.level == Level::Error);

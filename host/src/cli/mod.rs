@@ -176,7 +176,8 @@ pub fn parse() -> Result<Cli, ExitCode> {
 /// Does what the command line says, and gives the exit code.
 pub async fn main(cli: Cli) -> ExitCode {
     let logs = match &cli.verb {
-        Verb::Run(run) => run.log_format,
+        Verb::Run(run) => run.logs(),
+        Verb::Dev(dev) => dev.logs(),
         _ => LogFormat::Text,
     };
     // A log line in the middle of a screen would be of no use to anybody.
@@ -271,6 +272,7 @@ mod tests {
         each(&Cli::command(), "", &mut |name, command| {
             verbs += 1;
             assert!(command.get_about().is_some(), "{name}");
+            assert!(command.get_arguments().any(|argument| argument.get_long() == Some("output")), "{name}");
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let lines =
                 help.lines().map(str::trim).filter(|line| line.starts_with(&format!("{name} ")) || *line == name);

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::Common;
+use super::output::Format;
 use crate::config::Config;
 use crate::host::{self, Place, connect};
 use crate::source::streams;
@@ -26,12 +27,17 @@ pub struct Run {
     /// Run no module, and only answer readers
     #[arg(long)]
     reads_only: bool,
-    /// How log lines look
+    /// How log lines look, which are all that it prints; as with --output
     #[arg(long, default_value = "text")]
-    pub log_format: LogFormat,
+    log_format: LogFormat,
 }
 
 impl Run {
+    /// How its log lines look.
+    pub fn logs(&self) -> LogFormat {
+        if self.common.output == Format::Json { LogFormat::Json } else { self.log_format }
+    }
+
     pub async fn main(self) -> anyhow::Result<()> {
         let config = self.common.load()?;
         streams(&config, self.apply).await?;

@@ -1,6 +1,6 @@
 //! `pelton config schema`: the JSON Schema of the config file, for editors.
 
-use super::output::write;
+use super::output::{Format, write};
 
 /// The schema as it is kept, beside the parser.
 const SCHEMA: &str = include_str!("../config/schema.json");
@@ -12,13 +12,17 @@ pub enum Verb {
 Example, for editors with Taplo (in VS Code: Even Better TOML), as the first line of pelton.toml:
   pelton config schema > pelton.schema.json
   #:schema ./pelton.schema.json")]
-    Schema,
+    Schema {
+        /// How to print: it is JSON in any case
+        #[arg(short, long, default_value = "json")]
+        output: Format,
+    },
 }
 
 impl Verb {
     pub fn main(self) -> anyhow::Result<()> {
         match self {
-            Self::Schema => write(SCHEMA),
+            Self::Schema { output: Format::Text | Format::Json } => write(SCHEMA),
         }
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::{DiscardPolicy, StorageType};
 use async_nats::{Client, jetstream};
+use hyper::Uri;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
+use super::monitor::{self, Monitored, Variables};
 use super::{AppStream, Facts, Input, Module, Server, Storage, Sync};
 use crate::commit::app_stream;
 use crate::commit::read::Reader;
@@ -23,8 +25,8 @@ use crate::route::Filter;
 use crate::source::InputStream;
 use crate::subject::{Name, Subjects};
 
-/// Collects the facts of the app that `config` describes, at `now`.
-pub async fn collect(config: &Config, connections: &Connections, now: OffsetDateTime) -> Facts {
+/// Collects the facts of the app that `config` describes, at `now`, and of the servers whose monitoring addresses these are.
+pub async fn collect(config: &Config, connections: &Connections, monitors: &[Uri], now: OffsetDateTime) -> Facts {
     let (context, subjects) = (connections.jetstream(), Subjects::new(&config.app));
     let witness = Witness::find(&context, &subjects).await;
     let seen = match &witness {
@@ -43,7 +45,7 @@ pub async fn collect(config: &Config, connections: &Connections, now: OffsetDate
         (None, Ok(_), Ok(_)) => Ok(()),
     };
     let mut facts = Facts {
-        server: server(connections, &context).await,
+        server: server(connections, &context, monitors).await,
         app_stream: None,
         witness,
         plugins: plugins(config),
@@ -72,46 +74,45 @@ pub async fn collect(config: &Config, connections: &Connections, now: OffsetDate
     facts
 }
 
-async fn server(connections: &Connections, context: &jetstream::Context) -> Server {
+async fn server(connections: &Connections, context: &jetstream::Context, monitors: &[Uri]) -> Server {
     let info = connections.read.server_info();
     let jetstream = context.query_account().await.map_err(|e| e.to_string()).map(|account| Storage {
         used: account.storage,
         limit: account.limits.max_storage.and_then(|limit| u64::try_from(limit).ok()),
     });
+    let mut monitored = BTreeMap::new();
+    for address in monitors {
+        monitored.insert(address.to_string(), monitor::ask(address).await);
+    }
+    let sync = if monitored.is_empty() { sync(&connections.read, &info.server_id).await } else { last(&monitored) };
     Server {
         fits: app_stream::check_server(&connections.read).is_ok(),
         jetstream,
-        sync: sync(&connections.read, &info.server_id).await,
+        sync,
+        monitored,
         version: info.version,
         ahead: None,
     }
 }
 
-/// When the server writes to disk. It tells only users of its system account.
+/// When the server writes to disk. By NATS it tells only users of its system account.
 async fn sync(client: &Client, server: &str) -> Option<Sync> {
     #[derive(Deserialize)]
     struct Answer {
         data: Variables,
     }
-    #[derive(Deserialize)]
-    struct Variables {
-        jetstream: JetStream,
-    }
-    #[derive(Deserialize)]
-    struct JetStream {
-        config: Option<Setting>,
-    }
-    #[derive(Deserialize)]
-    struct Setting {
-        #[serde(default)]
-        sync_interval: u64,
-        #[serde(default)]
-        sync_always: bool,
-    }
     let subject = format!("$SYS.REQ.SERVER.{server}.VARZ");
     let answer = tokio::time::timeout(Duration::from_secs(1), client.request(subject, "{}".into())).await.ok()?.ok()?;
-    let setting = serde_json::from_slice::<Answer>(&answer.payload).ok()?.data.jetstream.config?;
-    Some(if setting.sync_always { Sync::Always } else { Sync::Every(Duration::from_nanos(setting.sync_interval)) })
+    serde_json::from_slice::<Answer>(&answer.payload).ok()?.data.sync()
+}
+
+/// What holds for all of these servers: when the last of them writes to disk; none if one does not say.
+fn last(monitored: &BTreeMap<String, Result<Monitored, String>>) -> Option<Sync> {
+    let each = monitored.values().map(|server| server.as_ref().ok().map(|server| server.sync));
+    each.reduce(|one, other| match (one?, other?) {
+        (Sync::Always, sync) | (sync, Sync::Always) => Some(sync),
+        (Sync::Every(one), Sync::Every(other)) => Some(Sync::Every(one.max(other))),
+    })?
 }
 
 /// How far the server's clock is ahead, as a reader that it makes shows it.
@@ -185,6 +186,7 @@ fn input(stream: &InputStream, subjects: &Subjects) -> Input {
         created: rfc3339(info.created),
         holds: (info.state.first_sequence, info.state.last_sequence),
         in_files: info.config.storage == StorageType::File,
+        replicas: info.config.num_replicas,
         most_messages: u64::try_from(info.config.max_messages).ok().filter(|most| *most > 0),
         longest: Some(info.config.max_age).filter(|longest| !longest.is_zero()),
         limits_bytes: info.config.max_bytes > 0,

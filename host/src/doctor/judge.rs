@@ -1,6 +1,7 @@
 //! What the facts mean, and what mends what is not as it should be. Pure.
 
-use super::{AppStream, Facts, Finding, Input, Module, Server, Sync};
+use super::monitor::Monitored;
+use super::{AppStream, Facts, Finding, Input, Module, Server, Storage, Sync};
 use crate::commit::app_stream::OLDEST_SERVER;
 use crate::commit::record::State;
 use crate::subject::Name;
@@ -34,7 +35,8 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         });
     }
     for (name, stream) in &facts.inputs {
-        found.extend(input(name, stream));
+        let replicas = facts.app_stream.as_ref().map_or(1, |app| app.replicas);
+        found.extend(input(name, stream, replicas));
     }
     for (name, module) in &facts.modules {
         let stream = facts.inputs.get(&module.stream).and_then(|stream| stream.as_ref().ok());
@@ -62,19 +64,19 @@ fn server(server: &Server) -> Vec<Finding> {
     });
     found.push(match &server.jetstream {
         Err(why) => Finding::error("jetstream", why, "enable jetstream for this account in the server's config"),
-        Ok(storage) => match storage.limit {
-            None => Finding::ok("jetstream", format!("{} stored, no limit but the disk", bytes(storage.used))),
-            Some(limit) => {
-                let seen = format!("{} of {} stored", bytes(storage.used), bytes(limit));
-                let mend = "raise the account's limit or the server's max_file_store, or remove streams";
-                match storage.used.saturating_mul(100) / limit.max(1) {
-                    part if part >= FULL.1 => Finding::error("jetstream", seen, mend),
-                    part if part >= FULL.0 => Finding::warn("jetstream", seen, mend),
-                    _ => Finding::ok("jetstream", seen),
-                }
-            }
-        },
+        Ok(storage) => stored("jetstream", *storage, "raise the account's limit, or remove streams"),
     });
+    for (address, monitored) in &server.monitored {
+        found.push(match monitored {
+            Err(why) => {
+                Finding::error(format!("server at {address}"), why, "http_port in its config says where it tells")
+            }
+            Ok(Monitored { server, storage, .. }) => {
+                let mend = "raise max_file_store and see that the disk has that room, or remove streams";
+                stored(&format!("storage of {server}"), *storage, mend)
+            }
+        });
+    }
     found.extend(server.ahead.map(|ahead| {
         let seen = format!(
             "the server's is {:.1} s {} this machine's",
@@ -88,6 +90,21 @@ fn server(server: &Server) -> Vec<Finding> {
         }
     }));
     found
+}
+
+/// How full something is.
+fn stored(what: &str, Storage { used, limit }: Storage, mend: &str) -> Finding {
+    let Some(limit) = limit else {
+        let seen =
+            format!("{} stored; the account has no limit but those of the servers (--monitor tells them)", bytes(used));
+        return Finding::ok(what, seen);
+    };
+    let seen = format!("{} of {} stored", bytes(used), bytes(limit));
+    match used.saturating_mul(100) / limit.max(1) {
+        part if part >= FULL.1 => Finding::error(what, seen, mend),
+        part if part >= FULL.0 => Finding::warn(what, seen, mend),
+        _ => Finding::ok(what, seen),
+    }
 }
 
 fn app_stream(stream: &AppStream, sync: Option<Sync>) -> Vec<Finding> {
@@ -131,7 +148,7 @@ fn durability(replicas: usize, sync: Option<Sync>) -> Finding {
         (3.., None) => Finding::warn(
             "durability",
             format!("{stored}; when they write it to disk is unknown to this account (2 minutes unless configured)"),
-            "look for sync_interval in the servers' config; `sync_interval: always` keeps commits over a power loss of all",
+            "ask each server: --monitor http://HOST:8222; `sync_interval: always` keeps commits over a power loss of all",
         ),
         (_, Some(Sync::Every(interval))) => Finding::warn(
             "durability",
@@ -141,12 +158,13 @@ fn durability(replicas: usize, sync: Option<Sync>) -> Finding {
         (_, None) => Finding::warn(
             "durability",
             format!("{stored}; when it writes to disk is unknown to this account (2 minutes unless configured)"),
-            "set `sync_interval: always` in the server's jetstream block, or run 3 servers and 3 replicas",
+            "ask the server: --monitor http://HOST:8222; `sync_interval: always` in its jetstream block, or 3 servers and 3 \
+             replicas, keep commits over a power loss",
         ),
     }
 }
 
-fn input(name: &str, stream: &Result<Input, String>) -> Vec<Finding> {
+fn input(name: &str, stream: &Result<Input, String>, replicas: usize) -> Vec<Finding> {
     let what = || format!("stream {name}");
     let stream = match stream {
         Ok(stream) => stream,
@@ -161,6 +179,13 @@ fn input(name: &str, stream: &Result<Input, String>) -> Vec<Finding> {
             "its subject {subject} overlaps the app's own subjects: whoever publishes there could forge commits"
         );
         found.push(Finding::error(what(), seen, format!("nats stream edit {name} --subjects …")));
+    }
+    if stream.replicas < replicas {
+        let seen = format!(
+            "it is stored by {} of the servers, the app stream by {replicas}: when those are lost, so are its inputs",
+            stream.replicas
+        );
+        found.push(Finding::warn(what(), seen, format!("nats stream edit {name} --replicas {replicas}")));
     }
     if !stream.in_files {
         let seen = "it is stored in memory: when its server restarts it is another stream, and its modules halt";

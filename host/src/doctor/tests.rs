@@ -16,6 +16,11 @@ fn checkpoint(covered: u64) -> Checkpoint {
     Checkpoint::start("ORDERS", CREATED, at)
 }
 
+fn monitored(used: u64) -> Monitored {
+    let storage = Storage { used, limit: Some(100) };
+    Monitored { server: "n1".to_owned(), sync: Sync::Always, storage }
+}
+
 fn well() -> Facts {
     let record = Record {
         format: 1,
@@ -42,6 +47,7 @@ fn well() -> Facts {
         created: CREATED.to_owned(),
         holds: (1, 9),
         in_files: true,
+        replicas: 3,
         most_messages: Some(100),
         longest: Some(Duration::from_secs(60)),
         limits_bytes: false,
@@ -54,6 +60,7 @@ fn well() -> Facts {
             fits: true,
             jetstream: Ok(Storage { used: 10, limit: Some(1_000) }),
             sync: Some(Sync::Always),
+            monitored: [("http://n1:8222/".to_owned(), Ok(monitored(10)))].into(),
             ahead: Some(-0.1),
         },
         app_stream: Some(AppStream {
@@ -121,7 +128,22 @@ type Case = (fn(&mut Facts), Level, &'static str, &'static str, &'static str);
 
 #[test]
 fn what_is_wrong_is_named_with_what_mends_it() {
-    let cases: [Case; 27] = [
+    let cases: [Case; 30] = [
+        (
+            |f| *f.server.monitored.get_mut("http://n1:8222/").unwrap() = Ok(monitored(96)),
+            Level::Error,
+            "storage of n1",
+            "96 B of 100 B",
+            "max_file_store",
+        ),
+        (
+            |f| *f.server.monitored.get_mut("http://n1:8222/").unwrap() = Err("refused".to_owned()),
+            Level::Error,
+            "server at http://n1:8222/",
+            "refused",
+            "http_port",
+        ),
+        (|f| input(f).replicas = 1, Level::Warn, "stream ORDERS", "by 1 of the servers", "--replicas 3"),
         (|f| f.unlisted.push("no list".to_owned()), Level::Error, "app stream", "no list", "stream info"),
         (|f| module(f).ran = Err("not JSON".to_owned()), Level::Error, "module totals", "not JSON", "backup"),
         (|f| f.server.fits = false, Level::Error, "server", "too old", "install nats-server 2.14.4"),

@@ -30,6 +30,10 @@ struct Knows {
     phase: Phase,
     /// The lanes that it owns.
     lanes: LaneSet,
+    /// Lanes that it took over since it started.
+    taken: u64,
+    /// Lanes that another host took from it.
+    lost: u64,
 }
 
 impl Listed {
@@ -49,7 +53,8 @@ impl Listed {
     fn new(module: ModuleState, reports: &[Report]) -> Self {
         let of = |report: &Report| {
             let known = report.modules.iter().find(|known| known.module == module.record.module)?;
-            Some(Knows { host: report.host.shown(), phase: known.phase.clone(), lanes: known.lanes.clone() })
+            let (phase, lanes, counts) = (known.phase.clone(), known.lanes.clone(), &known.counts);
+            Some(Knows { host: report.host.shown(), phase, lanes, taken: counts.lanes_taken, lost: counts.lanes_lost })
         };
         Self { hosts: reports.iter().filter_map(of).collect(), module }
     }
@@ -61,6 +66,12 @@ impl Listed {
             0 => runs.to_string(),
             differ => format!("{runs}, {differ} differ"),
         }
+    }
+
+    /// How many lanes its hosts took over since they started, and how many were taken from them.
+    fn takeovers(&self) -> String {
+        let sum = |of: fn(&Knows) -> u64| self.hosts.iter().map(of).sum::<u64>();
+        format!("{}/{}", sum(|host| host.taken), sum(|host| host.lost))
     }
 
     fn owner(&self, lane: u16) -> String {
@@ -80,9 +91,10 @@ pub fn list(modules: &[Listed], subjects: &Subjects) -> String {
         };
         let (name, lanes, plugin) =
             (record.module.to_string(), record.lanes.to_string(), digest(&record.edition.plugin));
-        [name, state, lanes, listed.count(), lag(&listed.module), input(record, subjects), plugin]
+        let (hosts, takeovers, lag) = (listed.count(), listed.takeovers(), lag(&listed.module));
+        [name, state, lanes, hosts, takeovers, lag, input(record, subjects), plugin]
     });
-    table(["MODULE", "STATE", "LANES", "HOSTS", "LAG", "INPUT", "PLUGIN"], rows)
+    table(["MODULE", "STATE", "LANES", "HOSTS", "TAKEN/LOST", "LAG", "INPUT", "PLUGIN"], rows)
 }
 
 /// What a module takes: a stream, or events of the app.
@@ -121,7 +133,12 @@ pub fn show(listed: &Listed) -> String {
         _ => None,
     });
     let differ = differ.collect::<String>();
-    format!("{facts}\n{}{differ}", table(["LANE", "POSITION", "COVERED", "EPOCH", "HOST"], lanes))
+    let hosts = listed.hosts.iter().map(|host| {
+        let lanes = if host.lanes.is_empty() { "-".to_owned() } else { host.lanes.to_string() };
+        [host.host.clone(), lanes, host.taken.to_string(), host.lost.to_string()]
+    });
+    let hosts = table(["HOST", "LANES", "TAKEN", "LOST"], hosts);
+    format!("{facts}\n{hosts}\n{}{differ}", table(["LANE", "POSITION", "COVERED", "EPOCH", "HOST"], lanes))
 }
 
 fn state(state: &State) -> String {

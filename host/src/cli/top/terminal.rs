@@ -67,7 +67,7 @@ struct Shown {
 impl Shown {
     fn new(app: &Name, every: Duration) -> Self {
         // https://no-color.org
-        let colours = std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let colours = crate::telemetry::wants_colours();
         let app = app.clone();
         Self { app, every, colours, screen: Screen::default(), seen: None, figures: None, lanes: None, trouble: None }
     }
