@@ -109,6 +109,8 @@ impl Host {
     /// Waits until `shutdown` and until every lane has ended, or until no module can go on.
     pub async fn wait(mut self, shutdown: &CancellationToken) -> Result<(), Error> {
         let mut witness = tokio::time::interval(WITNESS);
+        // Looks that were missed must not come all at once: one moment would be found several times.
+        witness.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look = tokio::time::interval(self.hosts.rhythm().every());
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut records = self.watch().await;
@@ -378,7 +380,8 @@ impl Host {
         };
         self.doubts = match &noted {
             Err(error) if error.is_other_stream() => self.doubts + 1,
-            Ok(()) | Err(_) => 0,
+            Err(_) => self.doubts,
+            Ok(()) => 0,
         };
         let error = noted.err()?;
         warn!(%error, times = self.doubts, "the app stream is not as it was seen, or cannot be looked at");

@@ -150,6 +150,8 @@ impl Host {
         failpoint::reach("swap", swapped.module.as_str());
         info!(module = %swapped.module, was = swapped.was, plugin = swapped.plugin, "the module goes over to another plugin");
         if wish.untried {
+            // One that is on trial has lost its place: it must not be noted behind this one.
+            slot.loaded.run_known();
             slot.loaded.next = Some(plugin);
             self.swaps.unnoted.push_back(Settled { swapped, outcome: None, answer: Some(answer) });
             return self.note_swaps().await;

@@ -11,7 +11,7 @@ use super::views::Views;
 use super::{GivenUp, Ran, Slice};
 use crate::commit::{Covers, Done};
 use crate::dlq::{self, By};
-use crate::effects::{self, Bounds, Grants, Origin};
+use crate::effects::{self, Bounds, Checked, Grants, Origin};
 use crate::event::{Delivery, Event, Gap};
 use crate::failpoint;
 use crate::guest::{Call, Instance, Plugin, Setting};
@@ -81,7 +81,7 @@ impl Idle {
         }
     }
 
-    fn views(&mut self) -> &Views {
+    fn views(&mut self) -> &mut Views {
         match self {
             Self::Views(views) => views,
             Self::Instance(instance, _) => instance.views(),
@@ -152,7 +152,7 @@ impl Runner {
 
     /// Runs one input on the plugin that is to run it. What one makes of it that has lost its place meanwhile, by this
     /// input or another lane's, does not hold: the next one does it. What one on trial makes of it holds once the module's
-    /// record says that it stays.
+    /// record says that it stays: until then its view writes are not the lane's, or the next plugin would read them.
     fn next(&mut self, input: &Arc<Delivery>, again: bool, tracer: Option<&Tracer>) -> Result<Done, Failed> {
         loop {
             self.follow(again);
@@ -162,13 +162,13 @@ impl Runner {
             };
             let Some(trial) = self.trial.clone() else {
                 if step.is_ok() || !self.follow(again) {
-                    return step;
+                    return step.map(|checked| self.done(input, checked));
                 }
                 continue;
             };
             trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
             if trial.is_open() || trial.holds() {
-                return step;
+                return step.map(|checked| self.done(input, checked));
             }
             if !self.follow(again) && !trial.is_lost() {
                 return Err(Failure::Interrupted("the lane ends before its plugin's swap is noted".to_owned()).into());
@@ -196,7 +196,7 @@ impl Runner {
     }
 
     /// Runs one input that is sampled, and notes the call.
-    fn traced(&mut self, input: &Arc<Delivery>, tracer: &Tracer) -> Result<Done, Failed> {
+    fn traced(&mut self, input: &Arc<Delivery>, tracer: &Tracer) -> Result<Checked, Failed> {
         let (began, plugin) = (SystemTime::now(), self.plugin.digest.clone());
         let step = self.one(input);
         let failed = step.as_ref().err().map(|failed| cause_of(&failed.failure, 1)).map(|why| (why.kind, why.message));
@@ -208,7 +208,7 @@ impl Runner {
     }
 
     /// Runs one input, on the instance of the one before if that may serve more.
-    fn one(&mut self, input: &Arc<Delivery>) -> Result<Done, Failed> {
+    fn one(&mut self, input: &Arc<Delivery>) -> Result<Checked, Failed> {
         let (event, key) = input.input.as_ref().map_err(|error| Failure::Undecodable(error.clone()))?;
         let (mut instance, served) = self.instance()?;
         match self.call(&mut instance, event, key, input) {
@@ -245,7 +245,7 @@ impl Runner {
         event: &Event,
         key: &Arc<str>,
         input: &Arc<Delivery>,
-    ) -> Result<Done, Failed> {
+    ) -> Result<Checked, Failed> {
         let Job { grants, bounds, origin, .. } = &self.job;
         let sequence = input.sequence();
         failpoint::reach("invoke", &input.message.subject);
@@ -255,17 +255,14 @@ impl Runner {
         failpoint::reach("invoked", &input.message.subject);
         let (effects, _) = called?;
         let checked = effects::check(effects, origin, grants, bounds, (event, key, sequence));
-        let checked = checked.map_err(Failure::Violation)?;
-        let views = instance.views();
-        let writes = checked.writes.into_iter().map(|write| views.put(write)).collect();
-        Ok(Done {
-            covers: Covers::Input(input.clone()),
-            events: checked.events,
-            writes,
-            own: Vec::new(),
-            given_up: None,
-            spans: None,
-        })
+        Ok(checked.map_err(Failure::Violation)?)
+    }
+
+    /// The step that an input's effects are, which hold.
+    fn done(&mut self, input: &Arc<Delivery>, Checked { events, writes }: Checked) -> Done {
+        let views = self.idle.as_mut().map(Idle::views);
+        let writes = views.map(|views| writes.into_iter().map(|write| views.put(write)).collect()).unwrap_or_default();
+        Done { events, writes, ..Done::nothing(Covers::Input(input.clone())) }
     }
 
     /// Whether a line with `text` is within what the module may log: a guest that fails without end fills no disk.
