@@ -52,8 +52,8 @@ export async function feed({ main, state, signal, parameters }) {
     tell();
   };
   const begun = () => {
+    if (told) say("The feed is live again");
     tell();
-    say("The feed is live");
     if (!lines.childElementCount) fill(nothing, empty("Nothing yet", "Whatever is stored from now on is shown here at once. Choose a time above to see what was before."));
   };
   follow(wish, take, begun, tell, nothing, signal);

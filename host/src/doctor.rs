@@ -6,7 +6,7 @@ pub mod collect;
 mod judge;
 pub mod monitor;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -156,6 +156,14 @@ pub struct Module {
     pub behind: (Option<u64>, Option<f64>),
     /// How many hosts say that they run it; none if they cannot be asked.
     pub hosts: Option<usize>,
+}
+
+impl Server {
+    /// When `replicas` servers write to disk: known if all were asked, or if this one told an account that may ask.
+    fn sync_of(&self, replicas: usize) -> Option<Sync> {
+        let asked: BTreeSet<_> = self.monitored.values().flatten().map(|told| &told.server).collect();
+        self.sync.filter(|_| self.monitored.is_empty() || asked.len() >= replicas)
+    }
 }
 
 impl Module {

@@ -4,6 +4,7 @@
 mod beside;
 mod connect;
 mod deploy;
+mod doubts;
 mod error;
 mod lag;
 mod lanes;

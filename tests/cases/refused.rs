@@ -161,10 +161,10 @@ async fn a_host_told_to_stop_while_the_storage_is_full_ends_and_the_next_goes_on
     Ok(())
 }
 
-/// A server on which whoever connects may publish everything but this.
+/// A server on which whoever connects may publish everything but this; the user `any` may publish all.
 fn denying(subjects: &str) -> String {
     format!(
-        "jetstream {{}}\nno_auth_user: all\nauthorization {{ users: [ {{ user: all, password: pw, \
+        "jetstream {{}}\nno_auth_user: all\nauthorization {{ users: [ {{ user: any, password: pw }}, {{ user: all, password: pw, \
          permissions: {{ publish: {{ deny: [{subjects}] }}, subscribe: \">\" }} }} ] }}\n"
     )
 }
@@ -218,14 +218,14 @@ async fn a_host_told_to_stop_without_a_permission_ends_and_the_next_goes_on() ->
 }
 
 /// An app that went over to another plugin, by an input, while the module's record cannot be written. Beside it the host, and
-/// whoever asked for that.
-async fn swap_without_record() -> Result<(App, Host, tokio::process::Child)> {
-    let app = App::on_server(&denying(NOTHING), &probe::module("")).await?;
+/// whoever asked for that. The plugin is the one of that file, in other bytes.
+async fn swap_without_record(plugin: &str, module: &str) -> Result<(App, Host, tokio::process::Child)> {
+    let app = App::on_server(&denying(NOTHING), module).await?;
     app.stream("IN", "in.>").await?;
     let host = app.host()?;
     app.covered("probe", 1, app.publish("in.a", json!([{"emit": {}}]).to_string()).await?).await?;
     app.server.reload(&denying("\"pelton.demo.module.>\"")).await?;
-    let file = swap::other_probe(&app, 1)?;
+    let file = swap::other(&app, plugin, 1)?;
     let asks = app.verb(&["module", "swap", "probe", "-o", "json", "--plugin", file.to_str().context("no text")?])?;
     let asks = tokio::process::Command::from(asks).kill_on_drop(true).stdout(Stdio::piped()).spawn()?;
     swap::publish_at(&app, &host, 1).await?;
@@ -237,7 +237,7 @@ async fn swap_without_record() -> Result<(App, Host, tokio::process::Child)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_that_cannot_be_noted_commits_nothing_until_it_is_and_is_answered_then() -> Result<()> {
-    let (app, _host, asks) = swap_without_record().await?;
+    let (app, _host, asks) = swap_without_record("probe.wasm", &probe::module("")).await?;
     app.server.reload(&denying(NOTHING)).await?;
     let output = asks.wait_with_output().await?;
     let answer: Value = serde_json::from_slice(&output.stdout)?;
@@ -250,7 +250,7 @@ async fn a_swap_that_cannot_be_noted_commits_nothing_until_it_is_and_is_answered
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_ends_before_its_swap_is_noted_leaves_nothing_of_the_new_plugin() -> Result<()> {
-    let (app, mut host, mut asks) = swap_without_record().await?;
+    let (app, mut host, mut asks) = swap_without_record("probe.wasm", &probe::module("")).await?;
     asks.kill().await?;
     host.kill9()?;
     app.server.reload(&denying(NOTHING)).await?;
@@ -258,6 +258,44 @@ async fn a_host_that_ends_before_its_swap_is_noted_leaves_nothing_of_the_new_plu
     app.covered("probe", 1, 2).await?;
     logged(&host, &["goes over to another plugin"]).await?;
     assert_eq!((probe::causes(&app).await?, stored::audit(&app).await?.len()), (vec![1, 2], 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_whose_swap_cannot_be_noted_ends_when_it_is_told_to() -> Result<()> {
+    let (app, mut host, _asks) = swap_without_record("probe.wasm", &probe::module("")).await?;
+    let operator = async_nats::ConnectOptions::with_user_and_password("any".into(), "pw".into());
+    let operator = operator.connect(app.server.url()).await?;
+    let record = stored::last(&app, "pelton.demo.module.probe").await?.context("no record")?;
+    let mut paused: Value = serde_json::from_slice(&record.payload)?;
+    paused["state"] = json!("paused");
+    operator.publish("pelton.demo.module.probe", paused.to_string().into()).await?;
+    operator.flush().await?;
+    logged(&host, &["module is paused"]).await?;
+    eventually("the lane to be released", SOON, async || {
+        let lanes = stored::checkpoints(&app, "probe", 1).await?;
+        Ok(lanes.iter().all(|lane| lane.owner.is_none() && lane.covered == 1).then_some(()))
+    })
+    .await
+    .with_context(|| app.log_end())?;
+    assert!(host.terminate().await?.success());
+    Ok(())
+}
+
+/// What the new plugin wrote to a view must not be what the old one reads when it does the input again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_that_can_never_be_noted_gives_way_to_the_old_plugin_which_counts_each_input_once() -> Result<()> {
+    let module = "[modules.probe]\nplugin = \"fold.wasm\"\ninput = { stream = \"IN\" }\nviews = [\"fold\"]\n";
+    let (app, host, _asks) = swap_without_record("fold.wasm", module).await?;
+    let operator = async_nats::ConnectOptions::with_user_and_password("any".into(), "pw".into());
+    let operator = operator.connect(app.server.url()).await?;
+    operator.publish("pelton.demo.module.probe", "no record".into()).await?;
+    operator.flush().await?;
+    logged(&host, &["the swap could not be noted", "the old plugin goes on"]).await?;
+    app.covered("probe", 1, 2).await?;
+    let view = app.view("fold", "in=2Ea").await?.context("no value")?;
+    let link: Value = serde_json::from_slice(&view)?;
+    assert_eq!(link["count"], 2, "{link}");
     Ok(())
 }
 

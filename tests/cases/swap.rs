@@ -12,11 +12,15 @@ use crate::probe;
 
 const EMIT: &str = r#"[{"emit":{}}]"#;
 
-/// The plugin `probe` in other bytes: it does the same.
-pub fn other_probe(app: &App, number: u8) -> Result<PathBuf> {
-    let file = app.folder().join(format!("probe-{number}.wasm"));
-    fs::write(&file, [fs::read(plugins()?.join("probe.wasm"))?, vec![0, 3, 1, b'v', number]].concat())?;
+/// A plugin in other bytes: it does the same.
+pub fn other(app: &App, plugin: &str, number: u8) -> Result<PathBuf> {
+    let file = app.folder().join(plugin.replace('.', &format!("-{number}.")));
+    fs::write(&file, [fs::read(plugins()?.join(plugin))?, vec![0, 3, 1, b'v', number]].concat())?;
     Ok(file)
+}
+
+pub fn other_probe(app: &App, number: u8) -> Result<PathBuf> {
+    other(app, "probe.wasm", number)
 }
 
 /// What `pelton module swap` answers, whether it succeeds or not, and its exit code.

@@ -55,7 +55,10 @@ impl Dev {
         let (mut server, mut watched) = (None, Watched::new(&self.config));
         let mut last = String::new();
         while !shutdown.is_cancelled() {
-            let Err(error) = self.session(&mut watched, &mut server, &shutdown).await else { continue };
+            let Err(error) = self.session(&mut watched, &mut server, &shutdown).await else {
+                last.clear();
+                continue;
+            };
             if matches!(error.downcast_ref(), Some(server::Error::Taken { .. })) {
                 return Err(error);
             }

@@ -22,7 +22,7 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         )
     }));
     match &facts.app_stream {
-        Some(stream) => found.extend(app_stream(stream, facts.server.sync)),
+        Some(stream) => found.extend(app_stream(stream, facts.server.sync_of(stream.replicas))),
         None => found.push(Finding::warn("app stream", "there is none yet", "pelton run")),
     }
     found.extend(facts.unlisted.iter().map(|why| {
@@ -148,7 +148,7 @@ fn durability(replicas: usize, sync: Option<Sync>) -> Finding {
         (3.., None) => Finding::warn(
             "durability",
             format!("{stored}; when they write it to disk is unknown to this account (2 minutes unless configured)"),
-            "ask each server: --monitor http://HOST:8222; `sync_interval: always` keeps commits over a power loss of all",
+            "ask each of the servers: --monitor http://HOST:8222; `sync_interval: always` keeps commits over a power loss of all",
         ),
         (_, Some(Sync::Every(interval))) => Finding::warn(
             "durability",

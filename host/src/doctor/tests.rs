@@ -16,9 +16,9 @@ fn checkpoint(covered: u64) -> Checkpoint {
     Checkpoint::start("ORDERS", CREATED, at)
 }
 
-fn monitored(used: u64) -> Monitored {
+fn monitored(name: &str, used: u64) -> Monitored {
     let storage = Storage { used, limit: Some(100) };
-    Monitored { server: "n1".to_owned(), sync: Sync::Always, storage }
+    Monitored { server: name.to_owned(), sync: Sync::Always, storage }
 }
 
 fn well() -> Facts {
@@ -60,7 +60,7 @@ fn well() -> Facts {
             fits: true,
             jetstream: Ok(Storage { used: 10, limit: Some(1_000) }),
             sync: Some(Sync::Always),
-            monitored: [("http://n1:8222/".to_owned(), Ok(monitored(10)))].into(),
+            monitored: ["n1", "n2", "n3"].map(|name| (format!("http://{name}:8222/"), Ok(monitored(name, 10)))).into(),
             ahead: Some(-0.1),
         },
         app_stream: Some(AppStream {
@@ -128,9 +128,16 @@ type Case = (fn(&mut Facts), Level, &'static str, &'static str, &'static str);
 
 #[test]
 fn what_is_wrong_is_named_with_what_mends_it() {
-    let cases: [Case; 30] = [
+    let cases: [Case; 31] = [
         (
-            |f| *f.server.monitored.get_mut("http://n1:8222/").unwrap() = Ok(monitored(96)),
+            |f| f.server.monitored.retain(|address, _| address.contains("n1")),
+            Level::Warn,
+            "durability",
+            "unknown",
+            "--monitor",
+        ),
+        (
+            |f| *f.server.monitored.get_mut("http://n1:8222/").unwrap() = Ok(monitored("n1", 96)),
             Level::Error,
             "storage of n1",
             "96 B of 100 B",

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
-use super::prepare::{self, Loaded};
+use super::doubts::{self, Doubts};
+use super::prepare::Loaded;
 use super::share::Hosts;
 use super::slot::{Phase, Slot};
 use super::start::Memory;
@@ -33,10 +34,6 @@ use crate::source::{self, InputStream};
 use crate::status;
 use crate::subject::Name;
 
-/// How often the witness notes how far the app stream is.
-const WITNESS: Duration = Duration::from_secs(5);
-/// So many times in a row another app stream is found, before the host ends for it.
-const DOUBTS: u32 = 3;
 /// Swaps that wait.
 const SWAPS: usize = 16;
 
@@ -62,8 +59,7 @@ pub struct Host {
     pub(super) stream_of: HashMap<Id, String>,
     pub(super) tasks: TaskTracker,
     pub(super) swaps: Swaps,
-    /// How many times in a row another app stream was found than the one that was seen.
-    doubts: u32,
+    pub(super) doubts: Doubts,
 }
 
 impl Host {
@@ -102,13 +98,13 @@ impl Host {
             stream_of: HashMap::new(),
             tasks: TaskTracker::new(),
             swaps: Swaps::new(config.file.clone()),
-            doubts: 0,
+            doubts: Doubts::default(),
         })
     }
 
     /// Waits until `shutdown` and until every lane has ended, or until no module can go on.
     pub async fn wait(mut self, shutdown: &CancellationToken) -> Result<(), Error> {
-        let mut witness = tokio::time::interval(WITNESS);
+        let mut witness = tokio::time::interval(doubts::EVERY);
         // Looks that were missed must not come all at once: one moment would be found several times.
         witness.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look = tokio::time::interval(self.hosts.rhythm().every());
@@ -367,25 +363,6 @@ impl Host {
                 Err(error) => warn!(%module, %error, "the halt could not be noted in the module's record"),
             }
         }
-    }
-
-    /// Notes how far the app stream is, if it is still the one that was seen. Gives why it is not once that was so again and
-    /// again: a server that has just lost its place as leader may tell how it was before.
-    async fn witness(&mut self) -> Option<Error> {
-        let App { witness, subjects, .. } = &self.app;
-        let noted = match prepare::recognised(&self.connections.jetstream(), subjects, witness).await {
-            Ok((seen, Some(found))) => witness.note(seen, found.info()).await.map_err(Error::from),
-            Ok((_, None)) => Ok(()),
-            Err(error) => Err(error),
-        };
-        self.doubts = match &noted {
-            Err(error) if error.is_other_stream() => self.doubts + 1,
-            Err(_) => self.doubts,
-            Ok(()) => 0,
-        };
-        let error = noted.err()?;
-        warn!(%error, times = self.doubts, "the app stream is not as it was seen, or cannot be looked at");
-        (self.doubts >= DOUBTS).then_some(error)
     }
 }
 

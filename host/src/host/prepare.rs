@@ -36,9 +36,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The plugin that is known to work.
+    /// The plugin that the module's record names, as far as this host knows.
     pub fn plugin(&self) -> Plugin {
-        self.versions.borrow().known_to_work().clone()
+        self.versions.borrow().recorded().clone()
     }
 
     /// The trial of the plugin that its lanes run, if it is on one.
@@ -75,6 +75,13 @@ impl Loaded {
 
     /// Goes over to the plugin of this digest, if it is the next one; true if the module runs it now.
     pub fn adopt(&mut self, digest: &str) -> bool {
+        // Its record was stored, and the answer was not.
+        if let Some(trial) = self.trial().filter(Trial::is_unnoted)
+            && self.versions.borrow().plugin.digest == digest
+        {
+            trial.noted();
+            self.run_known();
+        }
         if let Some(next) = self.next.take_if(|next| next.digest == digest) {
             info!(module = %self.module.name, plugin = digest, "the module goes over to the plugin that its record names");
             self.run(Version::proven(next));

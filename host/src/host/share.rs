@@ -170,6 +170,10 @@ impl Host {
     /// Looks whether anything is left to be done that nobody tells of.
     pub(super) async fn look(&mut self) {
         let before = self.hosts.members.count();
+        // That others missed this host comes before what it would do otherwise.
+        while let Some(heard) = self.hosts.try_next() {
+            self.take_in(heard);
+        }
         self.hosts.forget_silent();
         self.end_trials();
         self.note_halts().await;

@@ -162,6 +162,7 @@ impl Host {
             warn!(lane = %id, hosts, gives_up, "its owner ended without a word: the lane is run with care, since what it ran may be why");
             lane = lane.with_care(Care::new(suspect, stream.last()));
         }
+        let stop = self.modules.get(&id.module).map_or(&self.stop, |slot| &slot.stop).child_token();
         let is_new = owned.value.is_first();
         let views = Views::new(origin, grants, self.fetch(), is_new, self.memory.views);
         let task = LaneTask {
@@ -170,7 +171,7 @@ impl Host {
             alone: Alone::new(self.alone.clone()),
             dedupe: module.dedupe.map(|window| Dedupe::new(window, module.routing.lanes)),
             scaled: module.record.value.scaled.clone().into(),
-            runner: Runner::new(module.job.clone(), number, views),
+            runner: Runner::new(module.job.clone(), number, views, stop.clone()),
             breaker: module.breaker.clone(),
             inputs: received,
             orders: ordered,
@@ -178,7 +179,6 @@ impl Host {
             notices: noticed,
             committer: self.requests.clone(),
         };
-        let stop = self.modules.get(&id.module).map_or(&self.stop, |slot| &slot.stop).child_token();
         let running = self.lanes.spawn(task.run(stop.clone()));
         self.lane_of.insert(running.id(), id.clone());
         if let Some(slot) = self.modules.get_mut(&id.module) {

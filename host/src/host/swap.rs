@@ -156,7 +156,7 @@ impl Host {
             self.swaps.unnoted.push_back(Settled { swapped, outcome: None, answer: Some(answer) });
             return self.note_swaps().await;
         }
-        let (version, trial) = Version::on_trial(plugin, before, self.stop.clone());
+        let (version, trial) = Version::on_trial(plugin, before);
         slot.loaded.run(version);
         self.tasks.spawn(watch(swapped, trial, answer, self.swaps.steps.clone(), self.stop.clone()));
     }

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use time::OffsetDateTime;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::version::{Trial, Version};
 use super::views::Views;
@@ -57,6 +58,8 @@ pub struct Runner {
     trial: Option<Trial>,
     /// Whether the last input ran again, perhaps on another plugin than the next one does.
     strayed: bool,
+    /// Ends the lane.
+    stop: CancellationToken,
     /// Where the lane's views are between inputs; none while one runs.
     idle: Option<Idle>,
     /// View keys that it remembers.
@@ -95,12 +98,12 @@ const SERVES: usize = 256;
 const SLICE_BYTES: usize = 8 << 20;
 
 impl Runner {
-    /// A runner for `lane`, whose guest reads `views`.
-    pub fn new(job: Job, lane: u16, views: Views) -> Self {
+    /// A runner for `lane`, which `stop` ends, whose guest reads `views`.
+    pub fn new(job: Job, lane: u16, views: Views, stop: CancellationToken) -> Self {
         let (plugin, trial) = current(&job.versions.borrow(), false);
         let cached = Share::of(&job.metrics.cached);
         let tracer = job.traced.then(|| Arc::new(Tracer::new(job.origin.clone(), lane)));
-        Self { job, lane, plugin, trial, strayed: false, idle: Some(Idle::Views(views)), cached, tracer }
+        Self { job, lane, plugin, trial, strayed: false, stop, idle: Some(Idle::Views(views)), cached, tracer }
     }
 
     /// Runs the inputs of `slice` in order, up to the first that fails, or until their effects are many.
@@ -162,13 +165,13 @@ impl Runner {
             };
             let Some(trial) = self.trial.clone() else {
                 if step.is_ok() || !self.follow(again) {
-                    return step.map(|checked| self.done(input, checked));
+                    return step.and_then(|checked| self.done(input, checked));
                 }
                 continue;
             };
             trial.note(self.lane, input.sequence(), step.as_ref().err().map(|failed| &failed.failure));
-            if trial.is_open() || trial.holds() {
-                return step.map(|checked| self.done(input, checked));
+            if trial.is_open() || trial.holds(&self.stop) {
+                return step.and_then(|checked| self.done(input, checked));
             }
             if !self.follow(again) && !trial.is_lost() {
                 return Err(Failure::Interrupted("the lane ends before its plugin's swap is noted".to_owned()).into());
@@ -259,10 +262,11 @@ impl Runner {
     }
 
     /// The step that an input's effects are, which hold.
-    fn done(&mut self, input: &Arc<Delivery>, Checked { events, writes }: Checked) -> Done {
+    fn done(&mut self, input: &Arc<Delivery>, Checked { events, writes }: Checked) -> Result<Done, Failed> {
         let views = self.idle.as_mut().map(Idle::views);
-        let writes = views.map(|views| writes.into_iter().map(|write| views.put(write)).collect()).unwrap_or_default();
-        Done { events, writes, ..Done::nothing(Covers::Input(input.clone())) }
+        let views = views.ok_or_else(|| Failure::Interrupted("the lane already runs".to_owned()))?;
+        let writes = writes.into_iter().map(|write| views.put(write)).collect();
+        Ok(Done { events, writes, ..Done::nothing(Covers::Input(input.clone())) })
     }
 
     /// Whether a line with `text` is within what the module may log: a guest that fails without end fills no disk.
@@ -308,7 +312,7 @@ impl Runner {
 /// The plugin for the next input, and its trial while it is on one.
 fn current(version: &Version, again: bool) -> (Plugin, Option<Trial>) {
     if again {
-        return (version.known_to_work().clone(), None);
+        return (version.recorded().clone(), None);
     }
     (version.next().clone(), version.trial.clone().filter(|trial| !trial.is_lost()))
 }

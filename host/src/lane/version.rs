@@ -28,8 +28,6 @@ pub struct Trial {
     /// What returns if the plugin fails.
     pub proven: Plugin,
     state: watch::Sender<State>,
-    /// Ends the module's lanes.
-    stop: CancellationToken,
 }
 
 /// How far a trial is.
@@ -72,14 +70,14 @@ impl Version {
         Self { plugin, trial: None }
     }
 
-    /// A plugin that has to show that it works in the place of `proven`, while the lanes run that `stop` ends.
-    pub fn on_trial(plugin: Plugin, proven: Plugin, stop: CancellationToken) -> (Self, Trial) {
-        let trial = Trial { proven, state: watch::Sender::new(State::Open), stop };
+    /// A plugin that has to show that it works in the place of `proven`.
+    pub fn on_trial(plugin: Plugin, proven: Plugin) -> (Self, Trial) {
+        let trial = Trial { proven, state: watch::Sender::new(State::Open) };
         (Self { plugin, trial: Some(trial.clone()) }, trial)
     }
 
     /// The plugin that the module's record names: this one, or the one that it would give its place back to.
-    pub fn known_to_work(&self) -> &Plugin {
+    pub fn recorded(&self) -> &Plugin {
         match &self.trial {
             Some(trial) if *trial.state.borrow() != State::Noted => &trial.proven,
             _ => &self.plugin,
@@ -135,8 +133,8 @@ impl Trial {
     }
 
     /// Waits on this thread until the record says that the plugin stays, if an input decided so. False if what it made of its
-    /// input does not hold, since it has lost its place, or since its lane is to end.
-    pub fn holds(&self) -> bool {
+    /// input does not hold, since it has lost its place, or since `stop` ends its lane.
+    pub fn holds(&self, stop: &CancellationToken) -> bool {
         let mut state = self.state.subscribe();
         tokio::runtime::Handle::current().block_on(async {
             tokio::select! {
@@ -144,7 +142,7 @@ impl Trial {
                 state = state.wait_for(|state| !matches!(state, State::Decided(Outcome::Stays { .. }))) => {
                     state.is_ok_and(|state| *state == State::Noted)
                 }
-                () = self.stop.cancelled() => false,
+                () = stop.cancelled() => false,
             }
         })
     }
