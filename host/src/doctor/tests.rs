@@ -144,9 +144,9 @@ fn what_is_wrong_is_named_with_what_mends_it() {
             "max_file_store",
         ),
         (
-            |f| *f.server.monitored.get_mut("http://n1:8222/").unwrap() = Err("refused".to_owned()),
+            |f| drop(f.server.monitored.insert("http://n4:8222/".to_owned(), Err("refused".to_owned()))),
             Level::Error,
-            "server at http://n1:8222/",
+            "server at http://n4:8222/",
             "refused",
             "http_port",
         ),
