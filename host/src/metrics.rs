@@ -19,6 +19,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
+use tokio::runtime::Handle;
 
 pub use self::commits::Commits;
 pub use self::counts::Counts;
@@ -51,6 +52,7 @@ pub struct Metrics {
     pub spans: Spans,
     /// Hosts of the app that live, this one among them.
     pub hosts: Gauge,
+    tasks: Gauge,
     /// Reconnects of the connection that reads.
     pub read_reconnects: Counter,
     /// Reconnects of the connection that commits.
@@ -144,12 +146,15 @@ impl Metrics {
         );
         let hosts = Gauge::default();
         registry.register("hosts", "Hosts of the app that live, this one among them", hosts.clone());
+        let tasks = Gauge::default();
+        registry.register("tasks", "Tasks of this host that have not ended: some for each lane", tasks.clone());
         let reconnects = |of: &str| reconnects.get_or_create_owned(&vec![("connection", of.to_owned())]);
         Self {
             modules: modules.into_iter().map(|name| (name.clone(), Arc::new(families.module(name)))).collect(),
             commits,
             spans,
             hosts,
+            tasks,
             read_reconnects: reconnects("read"),
             commit_reconnects: reconnects("commit"),
             registry,
@@ -163,6 +168,9 @@ impl Metrics {
 
     /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
+        if let Ok(runtime) = Handle::try_current() {
+            self.tasks.set(i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use pelton_tests::{App, Host, SOON, logged, oracle, stored};
 
-use crate::{probe, swap};
+use crate::{hosts, probe, swap};
 
 const EMIT: &str = r#"[{"emit":{}}]"#;
 
@@ -64,6 +64,20 @@ async fn after_the_commit_and_before_its_answer_is_known() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_a_takeover() -> Result<()> {
     redone("takeover/oracle=1").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_takeover_from_another_host() -> Result<()> {
+    let app = App::with_input(&format!("{}{}", hosts::QUICK, oracle::MODULES)).await?;
+    let mut first = app.host_called("first")?;
+    tokio::try_join!(oracle::publish(&app, 2_000), oracle::reached(&app, 300))?;
+    first.kill9()?;
+    aborted(&app, aborts(&app, "takeover/oracle=1")?).await?;
+    let mut next = app.host_called("next")?;
+    oracle::finished(&app).await?;
+    oracle::verify(&app).await?;
+    assert!(next.terminate().await?.success());
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::output::Format;
 use super::{output, report, run};
@@ -47,7 +47,7 @@ pub struct Dev {
 impl Dev {
     /// How its log lines look.
     pub fn logs(&self) -> LogFormat {
-        if self.output == Format::Json { LogFormat::Json } else { LogFormat::Text }
+        self.output.into()
     }
 
     pub async fn main(self) -> anyhow::Result<()> {
@@ -158,6 +158,9 @@ async fn own_server(config: &mut Config, server: &mut Option<Server>, folder: &P
     if config.nats.is_named {
         return Ok(());
     }
+    if server.take_if(|server| server.has_ended()).is_some() {
+        warn!("the nats-server that was started has ended: another one takes its place");
+    }
     let url = match server {
         Some(server) => server.url.clone(),
         None => {
@@ -192,7 +195,10 @@ async fn reload(config: &Config, connections: &Connections, watched: &mut Watche
     for module in watched.plugins_changed() {
         let (begun, wish) = (Instant::now(), Wish { plugin: None, untried: true, who: "pelton dev".to_owned() });
         match swap::swap(&connections.read, &subjects, &module, &wish).await {
-            Ok(Answer::Refused { reason }) => error!(%module, reason, "the plugin does not load: the old one runs on"),
+            Ok(Answer::Refused { is_passing: true, .. }) => continue,
+            Ok(Answer::Refused { reason, .. }) => {
+                error!(%module, reason, "the plugin does not load: the old one runs on")
+            }
             Ok(Answer::Same { .. }) => info!(%module, "the plugin is the one that runs already"),
             Ok(_) => info!(%module, took = ?begun.elapsed(), "the plugin runs from the next input on"),
             // It starts, and is asked again.

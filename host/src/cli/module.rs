@@ -148,7 +148,7 @@ fn swapped(name: &Name, answer: &Answer, is_other: bool) -> String {
             format!("module {name} runs {} from its next input on{until}", digest(plugin))
         }
         Answer::Same { plugin } => format!("module {name} runs {} already", digest(plugin)),
-        Answer::Refused { reason } => format!("refused: {reason}"),
+        Answer::Refused { reason, .. } => format!("refused: {reason}"),
     }
 }
 

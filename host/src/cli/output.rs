@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::telemetry::LogFormat;
+
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -13,6 +15,16 @@ pub enum Format {
     Text,
     /// For programs
     Json,
+}
+
+/// A verb that runs prints nothing but its logs.
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Json => Self::Json,
+        }
+    }
 }
 
 /// Prints `value` as JSON, or what `text` makes of it.

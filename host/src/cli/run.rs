@@ -6,7 +6,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::Common;
-use super::output::Format;
 use crate::config::Config;
 use crate::host::{self, Place, connect};
 use crate::source::streams;
@@ -14,7 +13,7 @@ use crate::subject::Name;
 use crate::telemetry::LogFormat;
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  pelton run -c shop.toml\n  pelton run --apply --log-format json")]
+#[command(after_help = "Examples:\n  pelton run -c shop.toml\n  pelton run --apply -o json")]
 pub struct Run {
     #[command(flatten)]
     common: Common,
@@ -27,15 +26,12 @@ pub struct Run {
     /// Run no module, and only answer readers
     #[arg(long)]
     reads_only: bool,
-    /// How log lines look, which are all that it prints; as with --output
-    #[arg(long, default_value = "text")]
-    log_format: LogFormat,
 }
 
 impl Run {
     /// How its log lines look.
     pub fn logs(&self) -> LogFormat {
-        if self.common.output == Format::Json { LogFormat::Json } else { self.log_format }
+        self.common.output.into()
     }
 
     pub async fn main(self) -> anyhow::Result<()> {

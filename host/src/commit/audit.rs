@@ -112,12 +112,23 @@ impl Replaying {
     }
 }
 
+impl Entry {
+    /// That `who` did `act` at `now`.
+    pub fn new(who: &str, act: Act, now: OffsetDateTime) -> Self {
+        Self { time: rfc3339(now), who: who.to_owned(), act }
+    }
+
+    /// The message that keeps it.
+    pub fn message(&self, subjects: &Subjects) -> Outgoing {
+        let payload = serde_json::to_vec(self).unwrap_or_default().into();
+        let headers = vec![("Content-Type".into(), "application/json".to_owned())].into();
+        Outgoing { subject: subjects.audit().into(), headers, payload }
+    }
+}
+
 /// The message that keeps `act`, done by `who` at `now`.
 pub fn message(subjects: &Subjects, who: &str, act: Act, now: OffsetDateTime) -> Outgoing {
-    let entry = Entry { time: rfc3339(now), who: who.to_owned(), act };
-    let payload = serde_json::to_vec(&entry).unwrap_or_default().into();
-    let headers = vec![("Content-Type".into(), "application/json".to_owned())].into();
-    Outgoing { subject: subjects.audit().into(), headers, payload }
+    Entry::new(who, act, now).message(subjects)
 }
 
 #[cfg(test)]

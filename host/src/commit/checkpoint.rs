@@ -20,6 +20,10 @@ pub struct Checkpoint {
     pub format: u32,
     /// Counts the owners: a batch of an earlier epoch is refused, since its guard is stale.
     pub epoch: u64,
+    /// How often its owner had begun the lane again behind what is stored, when it wrote this. What a lane computes in between
+    /// builds on itself: so two checkpoints that are equal, this too, stand for the same effects.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub incarnation: u32,
     /// The last input of this lane whose effects are committed; 0 if there was none.
     pub position: Sequence,
     /// Up to here every input of this lane is done. Reading starts behind it.
@@ -76,6 +80,7 @@ impl Checkpoint {
         Self {
             format: FORMAT,
             epoch: 0,
+            incarnation: 0,
             position: Sequence(0),
             covered: at.sequence,
             hash: at.fingerprint,
@@ -93,7 +98,7 @@ impl Checkpoint {
         let has_ended = self.owner.is_some_and(|owner| !lives(owner));
         let suspect = if has_ended { Some(Suspect::after(self.suspect)) } else { self.suspect };
         let takeovers = self.takeovers + u32::from(has_ended);
-        Self { epoch: self.epoch + 1, takeovers, suspect, owner: Some(by), ..self.clone() }
+        Self { epoch: self.epoch + 1, incarnation: 0, takeovers, suspect, owner: Some(by), ..self.clone() }
     }
 
     /// The checkpoint that an owner leaves behind who is done with the lane.
@@ -128,6 +133,10 @@ impl Checkpoint {
     pub fn mark(&self) -> Mark {
         Mark { sequence: self.covered, fingerprint: self.hash }
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Something read from the app stream, with the position that guards its next write.

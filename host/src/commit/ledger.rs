@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
 use crate::commit::LaneId;
-use crate::commit::audit::{self, Act};
+use crate::commit::audit::{self, Act, Entry};
 use crate::commit::batch::{Outcome, Publisher};
 use crate::commit::checkpoint::{Checkpoint, NEVER_WRITTEN, Stored};
 use crate::commit::committer::{checkpoint_message, replacing};
@@ -180,14 +180,21 @@ impl Ledger {
         self.write(&[record, audit::message(&self.subjects, who, act, now)]).await.map(|_| true)
     }
 
-    /// Notes that a module runs `plugin` from now on, by what `who` did. Gives where its record stands then.
-    pub async fn swap(&self, module: &Name, plugin: String, act: Act, who: &str) -> Result<Sequence, Error> {
+    /// Notes that a module runs `plugin` from now on, by what `entry` says. Gives where its record stands then. Once only: if
+    /// it was stored before, and not answered, the entry stands before the record.
+    pub async fn swap(&self, module: &Name, plugin: String, entry: &Entry) -> Result<Sequence, Error> {
         let Some(Stored { value, revision }) = self.record(module).await? else {
             return Err(Error::Unknown(module.to_string()));
         };
+        let entry = entry.message(&self.subjects);
+        if revision.0 > 1
+            && let Some(before) = self.reader.at(Sequence(revision.0 - 1)).await.map_err(read::Error::from)?
+            && (&*before.subject, &before.payload) == (&*entry.subject, &entry.payload)
+        {
+            return Ok(revision);
+        }
         let edition = Edition { plugin, ..value.edition.clone() };
         let record = replacing(&self.subjects.module(module).into(), json(&Record { edition, ..value }), revision);
-        let entry = audit::message(&self.subjects, who, act, OffsetDateTime::now_utc());
         self.write(&[entry, record]).await
     }
 
@@ -310,3 +317,6 @@ impl Ledger {
 fn json(record: &Record) -> Vec<u8> {
     serde_json::to_vec(record).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,9 @@ pub enum Answer {
     Refused {
         /// Why.
         reason: String,
+        /// Whether it may be asked for again as it is.
+        #[serde(default)]
+        is_passing: bool,
     },
 }
 
@@ -100,10 +103,10 @@ pub async fn serve(
             };
             let client = client.clone();
             tokio::spawn(async move {
-                let stopped =
-                    || Answer::Refused { reason: "the host stops, or another swap took its place".to_owned() };
+                let refuses = |reason| Answer::Refused { reason, is_passing: false };
+                let stopped = || refuses("the host stops, or another swap took its place".to_owned());
                 let said = match refused {
-                    Some(reason) => Some(Answer::Refused { reason }),
+                    Some(reason) => Some(refuses(reason)),
                     None => answered.await.unwrap_or_else(|_| Some(stopped())),
                 };
                 if let Some(said) = said {

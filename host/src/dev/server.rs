@@ -133,6 +133,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.keeper.try_wait(), Ok(None))
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());

@@ -314,7 +314,7 @@ impl Host {
     }
 
     pub(super) async fn start_again(&mut self, module: &Name) {
-        match self.start_module(module, false).await {
+        match self.start_module(module).await {
             Ok(()) => {}
             Err(error) if error.is_passing() => warn!(%module, %error, "the module is started later"),
             Err(error) => self.halt_for(module, &error).await,

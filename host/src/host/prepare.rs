@@ -90,8 +90,9 @@ impl Loaded {
     }
 }
 
-/// How long a host that starts waits for streams that have no leader yet, as on a cluster that has only just come up.
-const LEADERLESS: Duration = Duration::from_secs(15);
+/// How long a host that starts waits for streams that have no leader yet, as on a cluster that has only just come up: several tries,
+/// each of which may last as long as the server is waited for.
+const LEADERLESS: Duration = Duration::from_secs(60);
 
 /// Makes or verifies the app stream.
 pub async fn app(config: &Config, connections: &Connections, place: &Place) -> Result<App, Error> {

@@ -17,6 +17,8 @@ use crate::ownership::claims::Claims;
 pub(super) struct Slot {
     pub(super) loaded: Loaded,
     pub(super) phase: Phase,
+    /// It was not compared with its record since the host started.
+    pub(super) is_new: bool,
     /// The input stream that it reads.
     pub(super) stream: String,
     /// Ends its lanes.
@@ -56,7 +58,7 @@ impl Slot {
         let (phase, lanes) = (Phase::Running, BTreeMap::new());
         let (deployed, changed, unnoted) = (None, None, None);
         let (record, own) = (Sequence(0), BTreeSet::new());
-        Self { phase, stream, stop, deployed, claims, lanes, changed, unnoted, record, own, loaded }
+        Self { phase, is_new: true, stream, stop, deployed, claims, lanes, changed, unnoted, record, own, loaded }
     }
 
     /// Whether it may own lanes.

@@ -1,5 +1,6 @@
 //! Starts the lanes of modules, and has readers feed them.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -58,7 +59,7 @@ impl Host {
         self.count();
         let names: Vec<Name> = self.modules.keys().cloned().collect();
         for name in names {
-            match self.start_module(&name, true).await {
+            match self.start_module(&name).await {
                 Ok(()) => {}
                 Err(error) if error.is_passing() => {
                     warn!(module = %name, %error, "the module is started later");
@@ -72,14 +73,15 @@ impl Host {
         if self.all_halted() && is_alone { Err(Error::NothingRuns) } else { Ok(()) }
     }
 
-    /// Starts a module's lanes that are to be this host's, if it may run. `starts` if the host has only just started.
-    pub(super) async fn start_module(&mut self, name: &Name, starts: bool) -> Result<(), Error> {
+    /// Starts a module's lanes that are to be this host's, if it may run.
+    pub(super) async fn start_module(&mut self, name: &Name) -> Result<(), Error> {
         let Some(slot) = self.modules.get_mut(name) else { return Ok(()) };
         let (app, connections, members) = (&self.app, &self.connections, self.hosts.members());
         // Others may be about to say that they run it as the record says by now.
         let is_settled = slot.changed.is_none_or(|changed| changed.elapsed() > self.hosts.rhythm().ttl);
-        let when = When { starts, is_settled };
+        let when = When { starts: slot.is_new, is_settled };
         let standing = deploy(app, connections, members, &mut slot.loaded, self.bounds, when).await?;
+        let starts = mem::take(&mut slot.is_new);
         let (phase, told) = match standing {
             Standing::Runs(deployed) => {
                 slot.record = deployed.record.revision;

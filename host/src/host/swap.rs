@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -11,7 +12,7 @@ use tracing::{info, warn};
 use super::lanes::Host;
 use super::prepare::Loaded;
 use super::slot::Phase;
-use crate::commit::audit::Act;
+use crate::commit::audit::{Act, Entry};
 use crate::config;
 use crate::control::swap::{Answer, Order, WAIT};
 use crate::failpoint;
@@ -42,6 +43,8 @@ pub struct Swapped {
 /// What became of a swap, and is to be noted before whoever asked is answered.
 struct Settled {
     swapped: Swapped,
+    /// When.
+    at: OffsetDateTime,
     outcome: Option<Outcome>,
     answer: Option<oneshot::Sender<Option<Answer>>>,
 }
@@ -144,7 +147,8 @@ impl Host {
         }
         let is_unnoted = self.swaps.unnoted.iter().any(|settled| settled.swapped.module == module);
         if is_unnoted || slot.loaded.trial().is_some_and(|trial| trial.is_unnoted()) {
-            return refuse(answer, "the swap before is not in the module's record yet: try again".to_owned());
+            let reason = "the swap before is not in the module's record yet: try again".to_owned();
+            return reply(answer, Answer::Refused { reason, is_passing: true });
         }
         let swapped = Swapped { module, was: before.digest.clone(), plugin: plugin.digest.clone(), who: wish.who };
         failpoint::reach("swap", swapped.module.as_str());
@@ -153,7 +157,12 @@ impl Host {
             // One that is on trial has lost its place: it must not be noted behind this one.
             slot.loaded.run_known();
             slot.loaded.next = Some(plugin);
-            self.swaps.unnoted.push_back(Settled { swapped, outcome: None, answer: Some(answer) });
+            self.swaps.unnoted.push_back(Settled {
+                swapped,
+                at: OffsetDateTime::now_utc(),
+                outcome: None,
+                answer: Some(answer),
+            });
             return self.note_swaps().await;
         }
         let (version, trial) = Version::on_trial(plugin, before);
@@ -172,7 +181,7 @@ impl Host {
                 slot.loaded.run_known();
             }
         }
-        let settled = Settled { swapped, outcome: Some(outcome), answer };
+        let settled = Settled { swapped, at: OffsetDateTime::now_utc(), outcome: Some(outcome), answer };
         // A newer swap has a trial of its own, and the record is its.
         if !is_current {
             return settled.tell();
@@ -187,7 +196,7 @@ impl Host {
         while let Some(settled) = self.swaps.unnoted.pop_front() {
             let module = settled.swapped.module.clone();
             failpoint::reach("swap-decided", module.as_str());
-            let noted = self.app.ledger.swap(&module, settled.runs(), settled.act(), &settled.swapped.who).await;
+            let noted = self.app.ledger.swap(&module, settled.runs(), &settled.entry()).await;
             let Some(slot) = self.modules.get_mut(&module) else { continue };
             match noted {
                 Ok(record) => {
@@ -233,14 +242,15 @@ impl Settled {
         }
     }
 
-    fn act(&self) -> Act {
-        let Swapped { module, was, plugin, .. } = self.swapped.clone();
-        Act::Swap { module, was, plugin, outcome: self.outcome.clone() }
+    /// What the audit keeps of it.
+    fn entry(&self) -> Entry {
+        let Swapped { module, was, plugin, who } = self.swapped.clone();
+        Entry::new(&who, Act::Swap { module, was, plugin, outcome: self.outcome.clone() }, self.at)
     }
 
     /// Answers whoever asked.
     fn tell(self) {
-        let Self { swapped: Swapped { was, plugin, .. }, outcome, answer } = self;
+        let Self { swapped: Swapped { was, plugin, .. }, outcome, answer, .. } = self;
         let said = match outcome {
             Some(outcome) => Answer::Decided { was, plugin, outcome },
             None => Answer::Next { was, plugin },
@@ -288,7 +298,7 @@ fn load(engine: &Engine, config: &Path, module: &Name, path: Option<PathBuf>) ->
 }
 
 fn refuse(answer: oneshot::Sender<Option<Answer>>, reason: String) {
-    reply(answer, Answer::Refused { reason });
+    reply(answer, Answer::Refused { reason, is_passing: false });
 }
 
 fn reply(answer: oneshot::Sender<Option<Answer>>, said: Answer) {

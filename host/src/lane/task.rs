@@ -1,7 +1,7 @@
 //! A lane's shell: waits for inputs, slices and notices, lets [`Lane`] decide, acts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -18,11 +18,11 @@ use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::record::Scaled;
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
-use crate::event::Gap;
+use crate::event::{Gap, Sequence};
 use crate::failpoint;
 use crate::metrics::{Fate, Fault, Share};
 use crate::policy::breaker::Breaker;
-use crate::policy::{CauseKind, Failed, Failure, cause_of};
+use crate::policy::{CauseKind, Failed, Failure, backoff, cause_of};
 
 /// How a lane ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +71,30 @@ enum Ending {
     Released(End),
 }
 
+/// How often a lane began again without getting on. Where a leader has lost its majority it refuses all that builds on what it
+/// reads, which is older than what it holds: then only waiting helps.
+#[derive(Default)]
+struct Relapses {
+    count: u32,
+    rests: Option<Instant>,
+}
+
+/// The longest rest.
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+impl Relapses {
+    /// It begins again: at once, but when it has done so lately.
+    fn again(&mut self, covered: Sequence) {
+        self.rests = (self.count > 0).then(|| Instant::now() + backoff(covered, self.count).min(LONGEST_REST));
+        self.count += 1;
+    }
+
+    /// Until when it rests.
+    fn rests(&self, now: Instant) -> Option<Instant> {
+        self.rests.filter(|until| *until > now)
+    }
+}
+
 /// A slice at work on a thread of its own, so that a slow guest holds up nobody else.
 struct Working {
     is_replay: bool,
@@ -101,6 +125,7 @@ impl Task {
         let mut idle = Some(runner);
         let mut working: Option<Working> = None;
         let mut ending = Ending::No;
+        let mut relapses = Relapses::default();
         loop {
             failpoint::reach("lane", id.module.as_str());
             let mut wake = lane.parked().wakes();
@@ -138,7 +163,10 @@ impl Task {
                         tracer.iter().for_each(|tracer| tracer.replays(&input));
                         Step::Run(lane.again(input))
                     }
-                    None => lane.step(now, || lock(&breaker).permit(now)),
+                    None => match relapses.rests(now) {
+                        Some(until) => Step::Until(until),
+                        None => lane.step(now, || lock(&breaker).permit(now)),
+                    },
                 };
                 match step {
                     Step::Run(slice) => working = Some(start(runner, slice, is_replay)),
@@ -187,6 +215,7 @@ impl Task {
                 notice = notices.recv() => match notice {
                     Some(Notice::Committed { covered, replays: done, suspects }) => {
                         lane.committed(covered);
+                        relapses = Relapses::default();
                         if suspects {
                             lane.told();
                         }
@@ -195,6 +224,7 @@ impl Task {
                     }
                     Some(Notice::Reset { incarnation, covered, condemned, refused }) => {
                         lane.reset(incarnation, covered, condemned);
+                        relapses.again(covered);
                         if let Some(reason) = refused {
                             replays.refused(&reason, lane.parked());
                         }

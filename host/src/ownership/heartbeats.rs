@@ -1,8 +1,6 @@
 //! Tells the other hosts that this one lives, and hears of them: keys with a time to live in the hosts' bucket.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_nats::client::RequestErrorKind;
@@ -55,7 +53,8 @@ pub enum Heard {
 pub struct Heartbeats {
     told: watch::Sender<Heartbeat>,
     heard: mpsc::Receiver<Heard>,
-    is_told: Arc<AtomicBool>,
+    last: watch::Receiver<Instant>,
+    rhythm: Rhythm,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -74,6 +73,7 @@ impl Heartbeats {
         let me = own.host;
         let questions = client.subscribe(subjects.host(&me.to_string())).await.map_err(|error| failed(&error))?;
         let bucket = Bucket { store, context, api: connections.api_prefix().to_owned(), rhythm };
+        let begun = Instant::now();
         bucket.put(&own).await.map_err(|error| failed(&error))?;
         let mut reading = bucket.read().await.map_err(|error| failed(&error))?;
         let (mut alive, mut left) = (Vec::new(), None);
@@ -98,10 +98,10 @@ impl Heartbeats {
         let (sender, heard) = mpsc::channel(HEARD);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(answer(client.clone(), questions, stop.clone()));
-        let is_told = Arc::new(AtomicBool::new(true));
-        tasks.spawn(beat(bucket.clone(), telling, sender.clone(), is_told.clone(), stop.clone()));
+        let (lasts, last) = watch::channel(begun);
+        tasks.spawn(beat(bucket.clone(), telling, sender.clone(), lasts, stop.clone()));
         tasks.spawn(hear(bucket, reading, sender, stop.clone()));
-        Ok((Self { told, heard, is_told, stop, tasks }, alive))
+        Ok((Self { told, heard, last, rhythm, stop, tasks }, alive))
     }
 
     /// Tells this from now on, at once if it is new.
@@ -135,7 +135,7 @@ impl Heartbeats {
 
     /// Whether the others were told in time that this host lives.
     pub fn is_told(&self) -> bool {
-        self.is_told.load(Ordering::Acquire)
+        self.last.borrow().elapsed() < self.rhythm.ttl
     }
 }
 
@@ -216,26 +216,26 @@ async fn beat(
     bucket: Bucket,
     mut telling: watch::Receiver<Heartbeat>,
     heard: mpsc::Sender<Heard>,
-    is_told: Arc<AtomicBool>,
+    last: watch::Sender<Instant>,
     stop: CancellationToken,
 ) {
     let mut tick = tokio::time::interval(bucket.rhythm.every());
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = Instant::now();
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             changed = telling.changed() => if changed.is_err() { break },
             () = stop.cancelled() => break,
         }
-        let own = telling.borrow_and_update().clone();
+        // It counts from when the server takes it, which is no sooner than this.
+        let (own, now) = (telling.borrow_and_update().clone(), Instant::now());
+        let was_missed = last.borrow().elapsed() > bucket.rhythm.ttl;
         match bucket.put(&own).await {
             // While this is not taken in it is said again: the next heartbeat must not wait for it.
-            Ok(()) if told.elapsed() > bucket.rhythm.ttl && heard.try_send(Heard::Back).is_err() => {}
-            Ok(()) => told = Instant::now(),
+            Ok(()) if was_missed && heard.try_send(Heard::Back).is_err() => {}
+            Ok(()) => drop(last.send_replace(now)),
             Err(error) => warn!(error, "the other hosts could not be told that this one lives"),
         }
-        is_told.store(told.elapsed() < bucket.rhythm.ttl, Ordering::Release);
     }
     let own = telling.borrow().host;
     if let Err(error) = bucket.delete(own).await {

@@ -34,7 +34,7 @@ impl Beats {
         }
         self.next = now + env.rhythm.every();
         self.said = self.own.clone();
-        if is_linked && env.server().answers() {
+        if is_linked && env.server().stores() {
             env.bucket.put(self.own.clone(), env.now, ttl);
             if !env.random.percent(5) {
                 self.is_back |= now.duration_since(self.told) > ttl;

@@ -42,6 +42,8 @@ pub enum Happens {
     Join,
     /// The stream's leader changes: batches on their way are lost or stored, and nobody says which.
     Leader,
+    /// The stream's leader loses its majority for a while.
+    Isolate,
     /// The server is full for a while, or takes smaller batches only.
     Fill,
     Shrink,
@@ -91,6 +93,7 @@ impl Faults {
         // Where the network is slow, much arrives when it is not waited for any more.
         weights.push((Happens::Arrives, random.pick(&[30, 30, 10, 4])));
         weights.extend(FAULTS.map(|fault| (fault, random.pick(&[0, 0, 1, 1, 3]))));
+        weights.push((Happens::Isolate, random.pick(&[0, 0, 1, 3])));
         let (lost, repeated) = (random.pick(&[0, 0, 5, 15, 30]), random.pick(&[0, 0, 5, 20]));
         Self { weights, lost, repeated, hosts: 1 + random.index(6) }
     }
@@ -127,12 +130,15 @@ impl World {
         };
         self.env.note(format_args!("{fault:?}, {}", Shown(id)));
         match fault {
-            Happens::Join if self.faults.may_join(self.hosts.len()) && self.env.server().answers() => self.join(),
+            // A leader that is alone stays so until it notices.
+            Happens::Leader | Happens::Isolate | Happens::Fill | Happens::Shrink if self.env.server().is_alone() => {}
+            Happens::Join if self.faults.may_join(self.hosts.len()) && self.env.server().stores() => self.join(),
             Happens::Leader => return self.leader_changes(),
-            Happens::Fill => self.trouble(Trouble::Full),
+            Happens::Isolate => return self.isolate(),
+            Happens::Fill => return self.trouble(Trouble::Full),
             Happens::Shrink => {
                 self.oracle.is_lenient = true;
-                self.trouble(Trouble::Shrunk(SHRUNK));
+                return self.trouble(Trouble::Shrunk(SHRUNK));
             }
             Happens::Meddle => self.meddle(),
             Happens::Kill => drop(self.hosts.remove(&id)),
@@ -163,9 +169,27 @@ impl World {
         self.env.net.retain(|packet| packet.host != id || random.percent(50));
     }
 
-    fn trouble(&mut self, trouble: Trouble) {
+    fn trouble(&mut self, trouble: Trouble) -> Result<(), Violation> {
+        self.mended()?;
         self.env.server().is(Some(trouble));
-        self.mends = Some(self.env.now + Duration::from_millis(self.env.random.below(6_000)));
+        // A leader that is alone notices only in time.
+        let longest = if trouble == Trouble::Alone { 20_000 } else { 6_000 };
+        self.mends = Some(self.env.now + Duration::from_millis(self.env.random.below(longest)));
+        Ok(())
+    }
+
+    /// What was wrong with the server is over. Of the batches that a leader without a majority held the first ones may have
+    /// come to be stored.
+    pub fn mended(&mut self) -> Result<(), Violation> {
+        self.mends = None;
+        self.env.server().is(None);
+        let mut held = std::mem::take(&mut self.held);
+        held.truncate(self.env.random.index(held.len() + 1));
+        for (host, batch) in held {
+            self.store(host, &batch)?;
+            self.env.trace.count("batches stored late", 1);
+        }
+        Ok(())
     }
 
     fn leader_changes(&mut self) -> Result<(), Violation> {
@@ -176,12 +200,26 @@ impl World {
                 (what, _) => self.env.net.push(Packet { host, call, what }),
             }
         }
-        self.trouble(Trouble::Leaderless);
+        self.trouble(Trouble::Leaderless)
+    }
+
+    /// The leader loses its majority, with what is on its way to it.
+    fn isolate(&mut self) -> Result<(), Violation> {
+        self.trouble(Trouble::Alone)?;
+        let batches = self.env.net.extract_if(.., |packet| matches!(packet.what, What::Batch(_)));
+        for Packet { host, what, .. } in batches.collect::<Vec<_>>() {
+            if let What::Batch(batch) = what {
+                self.store(host, &batch)?;
+            }
+        }
         Ok(())
     }
 
     fn meddle(&mut self) {
         let mut server = self.env.server.lock().unwrap();
+        if !server.stores() {
+            return;
+        }
         let views = server.stream.subjects("$KV.");
         let Some(subject) = views.get(self.env.random.index(views.len())) else { return };
         let Some(found) = server.stream.get(subject, 0).cloned() else { return };

@@ -74,12 +74,13 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// What must have happened among some hundred seeds, else they tell nothing.
-const EXPECTED: [&str; 15] = [
+const EXPECTED: [&str; 16] = [
     "batches committed",
     "guards rejected",
     "answers missing",
     "batches refused",
     "batches not taken",
+    "batches stored late",
     "lanes taken over",
     "lanes lost",
     "lanes released",

@@ -18,6 +18,9 @@ pub enum Trouble {
     Full,
     /// It takes batches of so many messages only.
     Shrunk(usize),
+    /// Its leader has lost its majority and does not know: it takes batches, holds guards against them, and says nothing; what
+    /// it is asked for is without them. Later they are stored, or some of them, or none.
+    Alone,
 }
 
 /// The server.
@@ -27,23 +30,36 @@ pub struct Server {
     pub lags: u64,
     pub random: Random,
     trouble: Option<Trouble>,
+    /// What the stream would be with the batches that a leader without a majority holds.
+    held: Option<Stream>,
     batch_messages: usize,
 }
 
 impl Server {
     pub fn new(batch_messages: usize, lags: u64, random: Random) -> Self {
-        Self { stream: Stream::new(batch_messages), lags, random, trouble: None, batch_messages }
+        Self { stream: Stream::new(batch_messages), lags, random, trouble: None, held: None, batch_messages }
     }
 
     /// Has this be wrong with it from now on.
     pub fn is(&mut self, trouble: Option<Trouble>) {
         self.trouble = trouble;
         self.stream.batch_messages = if let Some(Trouble::Shrunk(most)) = trouble { most } else { self.batch_messages };
+        self.held = self.is_alone().then(|| self.stream.clone());
     }
 
     /// Whether it has a leader.
     pub fn answers(&self) -> bool {
         self.trouble != Some(Trouble::Leaderless)
+    }
+
+    /// Whether its leader has no majority, and does not know.
+    pub fn is_alone(&self) -> bool {
+        self.trouble == Some(Trouble::Alone)
+    }
+
+    /// Whether it stores anything.
+    pub fn stores(&self) -> bool {
+        self.answers() && !self.is_alone()
     }
 
     /// Takes a batch; none if it says nothing.
@@ -52,6 +68,10 @@ impl Server {
             Some(Trouble::Leaderless) if self.random.percent(50) => None,
             Some(Trouble::Leaderless) => Some(Outcome::Unavailable(Hindrance::Server, "no leader".to_owned())),
             Some(Trouble::Full) => Some(Outcome::Unavailable(Hindrance::Storage, "no storage left".to_owned())),
+            Some(Trouble::Alone) => {
+                let taken = self.held.as_mut()?.store(batch);
+                (!matches!(taken, Outcome::Committed(_))).then_some(taken)
+            }
             Some(Trouble::Shrunk(_)) | None => Some(self.stream.store(batch)),
         }
     }

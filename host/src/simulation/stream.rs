@@ -11,6 +11,7 @@ use crate::effects::{GUARD, Outgoing};
 use crate::event::Sequence;
 
 /// What a stream holds.
+#[derive(Clone)]
 pub struct Stream {
     last: u64,
     /// The newest messages on each subject, the last one last: a replica may answer with an earlier one.

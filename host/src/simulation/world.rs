@@ -27,6 +27,8 @@ pub struct World {
     pub started: u128,
     /// When what is wrong with the server ends.
     pub mends: Option<Instant>,
+    /// Batches that a leader without a majority holds.
+    pub held: Vec<(HostId, Batch)>,
     keys: u64,
     /// How much is to be published in all.
     inputs: u64,
@@ -59,8 +61,8 @@ impl World {
         let mut env = Env::new(seed, bug);
         let (faults, oracle) = (Faults::random(&mut env.random), Oracle::new(env.modules.clone()));
         let (keys, inputs) = (1 + env.random.below(8), 10 + env.random.below(60));
-        let (hosts, started, mends) = (BTreeMap::new(), 0, None);
-        let mut world = Self { env, hosts, oracle, faults, started, mends, keys, inputs };
+        let (hosts, started, mends, held) = (BTreeMap::new(), 0, None, Vec::new());
+        let mut world = Self { env, hosts, oracle, faults, started, mends, held, keys, inputs };
         world.deploy();
         world.join();
         while world.faults.may_join(world.hosts.len()) && world.env.random.percent(60) {
@@ -92,10 +94,12 @@ impl World {
     fn step(&mut self) -> Result<(), Violation> {
         let pause = if self.env.random.percent(2) { 4_000 } else { 100 };
         let pause = self.env.random.below(pause);
-        self.pass(Duration::from_millis(pause));
+        self.pass(Duration::from_millis(pause))?;
         let happens = self.faults.next(&mut self.env.random);
         let host = self.any_host();
         match (happens, host) {
+            // The input stream is on the same servers.
+            (Happens::Publish, _) if self.env.server().is_alone() => {}
             (Happens::Publish, _) => self.publish(),
             (Happens::Arrives, _) => return self.arrive(),
             (Happens::Works, Some(id)) => {
@@ -115,18 +119,22 @@ impl World {
     }
 
     /// Time passes.
-    pub fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) -> Result<(), Violation> {
         self.env.now += time;
         let now = self.env.now;
-        self.env.bucket.expire(now);
-        if self.mends.take_if(|mends| now >= *mends).is_some() {
-            self.env.server().is(None);
+        // Without a majority nothing expires, either.
+        if self.env.server().stores() {
+            self.env.bucket.expire(now);
+        }
+        if self.mends.is_some_and(|mends| now >= mends) {
+            self.mended()?;
         }
         let left = self.hosts.extract_if(.., |_, host| host.has_left()).map(|(id, _)| id);
         for id in left.collect::<Vec<_>>() {
             self.env.note(format_args!("{} has left", Shown(id)));
             self.env.bucket.remove(id);
         }
+        Ok(())
     }
 
     pub fn any_host(&mut self) -> Option<HostId> {
@@ -202,7 +210,13 @@ impl World {
 
     /// A batch reaches the server.
     pub fn store(&mut self, host: HostId, batch: &Batch) -> Result<Option<Outcome>, Violation> {
-        let outcome = self.env.server().store(&batch.messages);
+        let (is_alone, outcome) = {
+            let mut server = self.env.server();
+            (server.is_alone(), server.store(&batch.messages))
+        };
+        if is_alone && outcome.is_none() {
+            self.held.push((host, batch.clone()));
+        }
         let purpose = batch.purpose;
         self.env.note(format_args!("{}, {purpose:?}, {} messages: {outcome:?}", Shown(host), batch.messages.len()));
         if let Some(Outcome::Committed(_)) = outcome {
@@ -227,8 +241,7 @@ impl World {
     fn rest(&mut self) -> Result<(), Violation> {
         self.env.note(format_args!("faults end"));
         self.faults.end();
-        self.mends = None;
-        self.env.server().is(None);
+        self.mended()?;
         while self.env.inputs.last() < self.inputs {
             self.publish();
         }
@@ -252,7 +265,7 @@ impl World {
 
     /// Every host does all it can.
     fn round(&mut self, time: Duration) -> Result<(), Violation> {
-        self.pass(time);
+        self.pass(time)?;
         for id in self.hosts.keys().copied().collect::<Vec<_>>() {
             self.turns(id);
             self.with(id, Host::commit).unwrap_or(Ok(()))?;

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "printing is what this tool does")]
 #![cfg_attr(test, allow(clippy::indexing_slicing, reason = "what is not there fails the test"))]
 
+mod busy;
 mod chaos;
 mod fleet;
 mod folder;

@@ -1,4 +1,4 @@
-//! What hosts hold, once a second: resident memory, file handles, tasks of the system. And how far modules are.
+//! What hosts hold, once a second: resident memory, file handles, threads.
 
 use std::{fs, io::Write, path::PathBuf, time::Duration};
 
@@ -13,8 +13,8 @@ pub struct Held {
     pub memory: u64,
     /// Open file handles.
     pub handles: u64,
-    /// Threads.
-    pub tasks: u64,
+    /// Threads, which come and go with guests that run at the same time.
+    pub threads: u64,
 }
 
 /// A look at a host.
@@ -37,7 +37,7 @@ impl Records {
     /// Records that go to a file, too.
     pub fn new(path: PathBuf, journal: &Journal) -> Result<Self> {
         let mut file = fs::File::create(path)?;
-        writeln!(file, "seconds,host,start,memory_kib,handles,tasks")?;
+        writeln!(file, "seconds,host,start,memory_kib,handles,threads")?;
         Ok(Self { samples: Vec::new(), begin: journal.begin(), file })
     }
 
@@ -47,8 +47,8 @@ impl Records {
         for (host, start, process) in fleet.processes() {
             // One that has just ended has nothing to be looked at.
             let Some(held) = held(process) else { continue };
-            let Held { memory, handles, tasks } = held;
-            writeln!(self.file, "{:.1},{host},{start},{memory},{handles},{tasks}", at.as_secs_f64())?;
+            let Held { memory, handles, threads } = held;
+            writeln!(self.file, "{:.1},{host},{start},{memory},{handles},{threads}", at.as_secs_f64())?;
             self.samples.push(Sample { at, host, held });
         }
         Ok(())
@@ -63,7 +63,7 @@ pub fn held(process: u32) -> Option<Held> {
         line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
     };
     let handles = fs::read_dir(format!("/proc/{process}/fd")).ok()?.count() as u64;
-    Some(Held { memory: field("VmRSS")?, handles, tasks: field("Threads")? })
+    Some(Held { memory: field("VmRSS")?, handles, threads: field("Threads")? })
 }
 
 /// The middle of some numbers.
@@ -82,7 +82,7 @@ mod tests {
         let before = held(std::process::id()).expect("this process runs");
         let more: Vec<_> = (0..20).map(|_| fs::File::open("/dev/null").expect("there is one")).collect();
         let after = held(std::process::id()).expect("this process runs");
-        assert!(before.memory > 0 && before.tasks > 0 && after.handles >= more.len() as u64, "{before:?} {after:?}");
+        assert!(before.memory > 0 && before.threads > 0 && after.handles >= more.len() as u64, "{before:?} {after:?}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use pelton_demo::{
 
 use crate::{
     journal::Entries,
-    judge::{Compared, JUDGED_FROM, too_much, too_slow},
+    judge::{Compared, JUDGED_FROM, too_busy, too_much, too_slow},
     lag::Stalls,
     plan::LASTING,
     records::Held,
@@ -34,6 +34,8 @@ pub struct Report {
     /// How long it took after the last fault until all was done that was there.
     pub recovered: Option<Duration>,
     pub held: Option<Compared<Held>>,
+    /// Tasks of the host that is never ended, with so many lanes.
+    pub tasks: Option<(u64, Compared<u64>)>,
     /// Times of 99 of 100 lines, and how many lines were looked at.
     pub p99: Option<Compared<(Duration, usize)>>,
 }
@@ -44,6 +46,7 @@ impl Report {
         let mut wrong = self.verdict.wrong.clone();
         if self.minutes >= JUDGED_FROM {
             wrong.extend(self.held.iter().flat_map(too_much));
+            wrong.extend(too_busy(self.tasks.as_ref()));
             let times = self.p99.map(|p99| Compared { before: p99.before.0, after: p99.after.0 });
             wrong.extend(times.iter().filter_map(too_slow));
         }
@@ -76,6 +79,7 @@ impl Report {
             row("all done after the last fault", self.recovered.map_or("not within a minute".into(), seconds)),
             row("times outside faults", self.times()),
             row("what one host holds", self.held()),
+            row("tasks that go on in it", self.tasks()),
         ]
     }
 
@@ -100,14 +104,19 @@ impl Report {
     fn held(&self) -> String {
         let Some(Compared { before, after }) = &self.held else { return "not known".into() };
         format!(
-            "host {LASTING}, in the second minute and the last third: {} and {} MiB, {} and {} handles, {} and {} tasks",
+            "host {LASTING}, in the second minute and the last third: {} and {} MiB, {} and {} handles, {} and {} threads",
             before.memory / 1_024,
             after.memory / 1_024,
             before.handles,
             after.handles,
-            before.tasks,
-            after.tasks
+            before.threads,
+            after.threads
         )
+    }
+
+    fn tasks(&self) -> String {
+        let Some((lanes, Compared { before, after })) = self.tasks else { return "not known".into() };
+        format!("with {lanes} lanes: {before} and {after}")
     }
 
     fn verdict(&self) -> String {

@@ -13,12 +13,13 @@ use pelton_tests::{eventually, seed};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
+    busy,
     chaos::Chaos,
     fleet::{Fleet, HOSTS},
     folder::Folder,
     follow::{self, Shared},
     journal::{Journal, now},
-    judge::{Compared, RECOVERY, growth},
+    judge::{Compared, RECOVERY, growth, tasks},
     lag::{self, Stalls},
     latency, load,
     operator::Operator,
@@ -61,6 +62,9 @@ pub async fn tell(options: &Options, folder: &Folder) -> Result<Report> {
     let (begin, stalls) = (now(), Arc::<Mutex<Stalls>>::default());
     beside.spawn(lag::watch(clients.clone(), shared.clone(), journal.begin(), stalls.clone()));
     let (stop, stopped) = watch::channel(false);
+    let busy = Arc::<Mutex<Vec<busy::Busy>>>::default();
+    let lasting = fleet.host(LASTING)?.context("it was started")?.http().await?;
+    beside.spawn(busy::watch(lasting, journal.begin(), busy.clone()));
     let mut load = JoinSet::new();
     load.spawn(load::oracle(clients.clone(), stopped.clone(), journal.clone()));
     load.spawn(load::lines(clients.clone(), stopped));
@@ -98,11 +102,15 @@ pub async fn tell(options: &Options, folder: &Folder) -> Result<Report> {
     let p99 = |from, to| latency::p99(&took, from, to, &entries.troubled);
     let p99 = p99(begin + WARMING, calm).zip(p99(calm, now())).map(|(before, after)| Compared { before, after });
     let stalls = stalls.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let busy = busy.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    fs::write(folder.file("tasks.csv"), busy::table(&busy))?;
+    let whole = Duration::from_secs(u64::from(options.minutes) * 60);
     Ok(Report {
         minutes: options.minutes,
         seed,
         taken: (history.takeovers, history.handed_over),
-        held: growth(&chaos.records.samples, Duration::from_secs(u64::from(options.minutes) * 60)),
+        held: growth(&chaos.records.samples, whole),
+        tasks: tasks(&busy, whole),
         recovered: recovered.ok(),
         entries,
         verdict,

@@ -99,7 +99,8 @@ impl Lane {
             Covers::Read(mark) => Some(*mark),
             Covers::Again | Covers::Suspects(_) => None,
         });
-        let checkpoint = mark.map_or_else(|| self.checkpoint.clone(), |mark| self.checkpoint.advanced(position, mark));
+        let before = Checkpoint { incarnation: self.incarnation, ..self.checkpoint.clone() };
+        let checkpoint = mark.map_or_else(|| before.clone(), |mark| before.advanced(position, mark));
         // By a replay the lane got on, too.
         let replays = covers().any(|covers| matches!(covers, Covers::Again));
         let checkpoint = if replays { Checkpoint { takeovers: 0, ..checkpoint } } else { checkpoint };

@@ -60,6 +60,9 @@ impl Committer {
         if stored.revision == lane.guard {
             return if guard_rejected { self.reset(&id, stored, None, None) } else { self.unanswered(batch) };
         }
+        // Were the incarnation another one, it would be an earlier batch that had the same inputs and landed late; and what is in
+        // hand, which may have read views behind it already, would be its effects a second time.
+        //
         // Replays leave the checkpoint as it was, so it does not tell whether they landed: they are tried again, and whether
         // their dead letters still stand tells.
         if stored.value == part.checkpoint && part.replays == 0 {

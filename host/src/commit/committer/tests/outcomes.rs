@@ -114,6 +114,26 @@ fn a_first_copy_that_arrives_late_is_recognised() {
 }
 
 #[test]
+fn a_batch_of_before_a_reset_that_lands_late_is_not_taken_for_the_one_in_hand() {
+    let mut committer = committer(1, ROOMY);
+    let revision = Revision::unknown();
+    committer.submit(&id(0), 0, vec![writing(1, vec![write("a", "1", &revision, true)])]);
+    next(&mut committer);
+    let late = sent(&committer, 0);
+    // A leader without a majority holds it: guards are held against it, and what is read is without it.
+    committer.resolve(Outcome::GuardRejected);
+    let before = Stored { value: checkpoint(1, 0), revision: Sequence(10) };
+    assert_eq!(committer.checked(Some(before)), [reset(0, 1, 0)]);
+    // By now it is stored, and the lane reads what it wrote: the same input gives another value.
+    let read = Revision::known(Sequence(51));
+    committer.submit(&id(0), 1, vec![writing(1, vec![write("a", "2", &read, true)])]);
+    next(&mut committer);
+    committer.resolve(Outcome::GuardRejected);
+    let stored = Stored { value: late, revision: Sequence(52) };
+    assert_eq!(committer.checked(Some(stored)), [reset(0, 2, 1)]);
+}
+
+#[test]
 fn a_lane_that_landed_with_an_earlier_batch_says_nothing_of_the_others() {
     let mut committer = committer(3, ROOMY);
     (0..3).for_each(|lane| committer.submit(&id(lane), 0, vec![step(u64::from(lane) + 1)]));
