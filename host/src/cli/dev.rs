@@ -39,7 +39,7 @@ pub struct Dev {
     /// The config file
     #[arg(short, long, default_value = "pelton.toml", env = "PELTON_CONFIG")]
     config: PathBuf,
-    /// How log lines look, which are all that it prints
+    /// How log lines look, which are all that it prints; between them stands what builds say
     #[arg(short, long, default_value = "text")]
     output: Format,
 }
@@ -196,9 +196,8 @@ async fn reload(config: &Config, connections: &Connections, watched: &mut Watche
         let (begun, wish) = (Instant::now(), Wish { plugin: None, untried: true, who: "pelton dev".to_owned() });
         match swap::swap(&connections.read, &subjects, &module, &wish).await {
             Ok(Answer::Refused { is_passing: true, .. }) => continue,
-            Ok(Answer::Refused { reason, .. }) => {
-                error!(%module, reason, "the plugin does not load: the old one runs on")
-            }
+            // The host has said why.
+            Ok(Answer::Refused { .. }) => error!(%module, "the plugin does not load: the old one runs on"),
             Ok(Answer::Same { .. }) => info!(%module, "the plugin is the one that runs already"),
             Ok(_) => info!(%module, took = ?begun.elapsed(), "the plugin runs from the next input on"),
             // It starts, and is asked again.

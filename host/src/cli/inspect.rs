@@ -106,7 +106,11 @@ fn shown(inspected: &Inspected) -> String {
     ];
     let facts = facts.map(|(name, fact)| format!("{name:10}{fact}\n")).concat();
     let rows = inspected.imports.iter().map(|import| {
-        let granted = if import.granted { "granted" } else { "NOT granted" };
+        let granted = match import.granted {
+            true if import.name.starts_with("wasi:") => "granted, with none of the system behind it",
+            true => "granted",
+            false => "NOT granted",
+        };
         [import.name.clone(), granted.to_owned()]
     });
     let verdict = match inspected.refused.as_slice() {

@@ -11,6 +11,7 @@ use super::Common;
 use super::output::{self, Format, print};
 use crate::cases::{self, Stand, Tested, junit};
 use crate::config::{self, Limits, Module};
+use crate::dev::age;
 use crate::guest::{Engine, Engines, LoadError, Plugin};
 use crate::subject::Name;
 
@@ -111,7 +112,17 @@ impl Test {
             Some(path) => path.clone(),
             None => self.common.config.clone(),
         };
+        if path.extension().is_some_and(|end| end == "json") {
+            bail!("{} holds cases: name the app's folder, and with --case which of them", path.display());
+        }
         let config = config::load(&path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let Some((source, build)) = age::unbuilt(&config, folder) {
+            let source = source.display();
+            output::error(&format!(
+                "warning: {source} is newer than the plugin that is tested: build it with `{build}`\n"
+            ));
+        }
         let is_wanted = |module: &Module| self.module.as_ref().is_none_or(|name| *name == module.name);
         let folders = cases::folders(&config, &path)?;
         let wanted: Vec<_> = folders.into_iter().filter(|(module, _)| is_wanted(module)).collect();
@@ -125,8 +136,9 @@ impl Test {
             let engine = engines.with_stack(module.limits.stack)?;
             let plugin = self.load(&engine, &module.plugin, module.digest.as_deref());
             let plugin = plugin.with_context(|| {
-                let is_there = module.plugin.exists();
-                format!("module {}{}", module.name, if is_there { "" } else { " (is its plugin built?)" })
+                let build = module.build.as_ref().filter(|_| !module.plugin.exists());
+                let build = build.map_or_else(String::new, |build| format!(" (build its plugin with `{build}`)"));
+                format!("module {}{build}", module.name)
             })?;
             let mut stand = Stand::of(&config, module, plugin);
             reports.push(self.run(module.name.to_string(), &module.plugin, &mut stand, &folder)?);

@@ -1,5 +1,6 @@
 //! What `pelton dev` stands on: a server of one's own, builds, and files that are watched.
 
+pub mod age;
 pub mod build;
 pub mod server;
 pub mod watch;

@@ -47,6 +47,17 @@ impl Seen {
         Self(seen)
     }
 
+    /// Forgets the files that `keep` does not want.
+    pub fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
+        self.0.retain(|file, _| keep(file));
+    }
+
+    /// The file that changed last, if it changed after `time`.
+    pub fn newer_than(&self, time: SystemTime) -> Option<&Path> {
+        let timed = self.0.iter().filter_map(|(file, (changed, _))| Some(((*changed)?, file)));
+        timed.max().filter(|(changed, _)| *changed > time).map(|(_, file)| file.as_path())
+    }
+
     /// Takes for seen how `file` is `now`.
     pub fn adopt(&mut self, file: &Path, now: &Self) {
         match now.0.get(file) {

@@ -25,7 +25,7 @@ pub enum LoadError {
         "plugin {path}: was not compiled after {seconds} s, and is given up: try again when the machine is less busy, or make the plugin smaller"
     )]
     TooSlow { path: PathBuf, seconds: u64 },
-    #[error("plugin {path}: the module cannot be wrapped into a component (was it built with the SDK?): {cause}")]
+    #[error("plugin {path}: the module cannot be wrapped into a component ({}): {cause}", likely(.cause))]
     NotWrappable { path: PathBuf, cause: String },
     #[error("plugin {path}: imports {}, which is not granted: rebuild without it", .imports.join(", "))]
     Imports { path: PathBuf, imports: Vec<String> },
@@ -40,4 +40,13 @@ pub enum LoadError {
     UnknownRole { path: PathBuf, role: String },
     #[error("plugin {path}: does not link: {cause}")]
     Unlinkable { path: PathBuf, cause: String },
+}
+
+/// What a module that cannot be wrapped is most likely to have been built with.
+fn likely(cause: &str) -> &'static str {
+    if cause.contains("wasi_snapshot_preview1") {
+        "it asks the system for something, such as files or time: a plugin has none"
+    } else {
+        "was it built with the SDK?"
+    }
 }

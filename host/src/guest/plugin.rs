@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use tracing::info;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 
@@ -36,6 +37,8 @@ pub(super) fn interface(name: &str) -> String {
 
 /// How long compiling may take: the largest plugins we know take 4 s.
 const COMPILING: Duration = Duration::from_secs(60);
+/// When it is said that this goes on.
+const SILENT: Duration = Duration::from_millis(500);
 
 /// A compiled and checked plugin.
 #[derive(Clone)]
@@ -186,7 +189,14 @@ impl Contents {
         let spawned = std::thread::Builder::new().name("compile".to_owned()).spawn(compile);
         let path = || file.path.clone();
         spawned.map_err(|cause| LoadError::Unreadable { path: path(), cause })?;
-        let compiled = done.recv_timeout(COMPILING).map_err(|failed| match failed {
+        let compiled = done.recv_timeout(SILENT).or_else(|failed| match failed {
+            mpsc::RecvTimeoutError::Timeout => {
+                info!(plugin = %file.path.display(), "the plugin is being compiled, once: a large one takes its time");
+                done.recv_timeout(COMPILING)
+            }
+            ended @ mpsc::RecvTimeoutError::Disconnected => Err(ended),
+        });
+        let compiled = compiled.map_err(|failed| match failed {
             mpsc::RecvTimeoutError::Timeout => LoadError::TooSlow { path: path(), seconds: COMPILING.as_secs() },
             mpsc::RecvTimeoutError::Disconnected => {
                 LoadError::NotWasm { path: path(), cause: "the compiler failed on it".to_owned() }

@@ -38,7 +38,8 @@ pub async fn connect(nats: &Nats) -> Result<Connections, Error> {
 
 /// A connection, and what the server does not let through on it.
 async fn one(nats: &Nats, name: &'static str) -> Result<(Client, watch::Receiver<String>), Error> {
-    let failed = |cause: String| Error::Connect { url: nats.shown(), cause };
+    let hint = if nats.is_named { "" } else { ". No server is named: `pelton dev` starts one, [nats] url names one" };
+    let failed = |cause: String| Error::Connect { url: nats.shown(), cause: cause + hint };
     let (deny, denied) = watch::channel(String::new());
     let options = ConnectOptions::new()
         .name(name)

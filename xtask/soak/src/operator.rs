@@ -12,7 +12,11 @@ use pelton_tests::{Running, binary};
 use serde_json::Value;
 use tokio::time::sleep_until;
 
-use crate::{folder::Folder, journal::Journal, plan::Act};
+use crate::{
+    folder::Folder,
+    journal::{Journal, now},
+    plan::Act,
+};
 
 /// How long a command may take: a replay whose host dies waits 65 s for its answer.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -47,7 +51,12 @@ impl<'a> Operator<'a> {
             sleep_until((self.journal.begin() + *at).into()).await;
             match act {
                 Act::Swap => self.swap().await?,
-                Act::Scale(lanes) => self.scale(*lanes).await?,
+                Act::Scale(lanes) => {
+                    // All lanes are taken anew.
+                    let since = now();
+                    self.scale(*lanes).await?;
+                    self.journal.trouble(since);
+                }
                 Act::Replay => self.replay().await?,
             }
         }
