@@ -175,7 +175,13 @@ fn what_cannot_be_tested_is_named() -> Result<()> {
     let config = fs::read_to_string(folder.path().join("pelton.toml"))?;
     fs::write(folder.path().join("pelton.toml"), config.replace("probe.wasm", "none.wasm"))?;
     let (_, error, code) = said(&pelton(folder.path(), &[])?);
-    assert!(code == Some(1) && error.contains("none.wasm") && error.contains("is its plugin built?"), "{error}");
+    assert!(code == Some(1) && error.contains("none.wasm") && error.contains("is it built?"), "{error}");
+    let built = config.replace("probe.wasm\"", "none.wasm\"\nbuild = \"make it\"");
+    fs::write(folder.path().join("pelton.toml"), built)?;
+    let (_, error, _) = said(&pelton(folder.path(), &[])?);
+    assert!(error.contains("build its plugin with `make it`"), "{error}");
+    let (_, error, code) = said(&pelton(folder.path(), &["cases/a.json"])?);
+    assert!(code == Some(1) && error.contains("holds cases"), "{error}");
     fs::write(folder.path().join("pelton.toml"), "app = 1")?;
     assert_eq!(said(&pelton(folder.path(), &[])?).2, Some(78));
     Ok(())

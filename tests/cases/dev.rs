@@ -140,7 +140,8 @@ async fn dev_brings_a_server_builds_reloads_and_keeps_what_runs_when_the_new_doe
 
     // It breaks: what runs runs on. A build that fails changes nothing either.
     fs::write(dev.path("source.txt"), "no plugin")?;
-    dev.logged(&["ERROR", "the plugin does not load", "probe.wasm"], 1).await?;
+    dev.logged(&["WARN", "the plugin is not swapped", "probe.wasm"], 1).await?;
+    dev.logged(&["ERROR", "the plugin does not load"], 1).await?;
     fs::remove_file(dev.path("source.txt"))?;
     dev.logged(&["ERROR", "what ran before runs on"], 1).await?;
     dev.done(dev.publish(r#"[{"emit":{}}]"#).await?).await?;
@@ -165,6 +166,24 @@ async fn dev_brings_a_server_builds_reloads_and_keeps_what_runs_when_the_new_doe
     assert!(!dev.log().contains("panicked"), "{}", dev.log());
     let left = Dev::command(&dev.folder, &["module", "ls"])?.output()?;
     assert_eq!(left.status.code(), Some(69), "the server has gone with it: {left:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_its_own_that_dies_is_replaced_on_the_same_store() -> Result<()> {
+    let mut dev = Dev::start(&plugins()?.join("probe.wasm"))?;
+    dev.logged(&["running"], 1).await?;
+    dev.done(dev.publish(r#"[{"write":{"view":"v","key":"a","value":"1"}}]"#).await?).await?;
+    let ports = fs::read_dir(dev.path(".pelton/nats"))?.flatten().find_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        Some(name.strip_suffix(".ports")?.rsplit_once('_')?.1.to_owned())
+    });
+    ensure!(Command::new("kill").args(["-9", &ports.context("no server")?]).status()?.success());
+    dev.logged(&["another one takes its place"], 1).await?;
+    dev.logged(&["running"], 2).await?;
+    dev.done(dev.publish(r#"[{"write":{"view":"v","key":"b","value":"2"}}]"#).await?).await?;
+    assert_eq!(dev.json(&["view", "get", "v", "a"]).await?, json!(1));
+    assert!(dev.running.terminate().await?.success(), "{}", dev.log());
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use crate::{Cluster, Host, Server, locate, wait::eventually};
 /// How long anything may take that is not load.
 pub const SOON: Duration = Duration::from_secs(20);
 /// How long load may take, on a busy machine.
-pub const LONG: Duration = Duration::from_secs(90);
+pub const LONG: Duration = Duration::from_secs(180);
 
 /// An app called `demo` on a server of its own, or on another `S`.
 pub struct App<S = Server> {

@@ -113,8 +113,8 @@ impl Dev {
         let mut host = tokio::spawn(host::run(config.clone(), Place::default(), stop.clone()));
         tokio::select! {
             ended = &mut host => return Ok(ended.context("the host failed")??),
-            () = until_config_changes(&config, &connections, watched) => {
-                info!("the config has changed: the host starts again");
+            why = until_it_starts_again(&config, &connections, watched, server) => {
+                info!("{why}: the host starts again");
                 stop.cancel();
             }
             () = shutdown.cancelled() => {}
@@ -129,14 +129,22 @@ fn lacks_server(error: &anyhow::Error) -> bool {
         || matches!(error.downcast_ref(), Some(host::Error::Connect { .. }))
 }
 
-/// Has the running host take in what changes, until that is the config.
-async fn until_config_changes(config: &Config, connections: &Connections, watched: &mut Watched) {
+/// Has the running host take in what changes, until that is the config, or the server ends. Says which.
+async fn until_it_starts_again(
+    config: &Config,
+    connections: &Connections,
+    watched: &mut Watched,
+    server: &mut Option<Server>,
+) -> &'static str {
     loop {
         tokio::time::sleep(LOOK).await;
+        if server.as_mut().is_some_and(Server::has_ended) {
+            return "its nats-server has ended";
+        }
         match watched.look() {
             None => {}
             Some(Change::Config) => match config::load(&config.file) {
-                Ok(_) => return,
+                Ok(_) => return "the config has changed",
                 Err(bad) => output::error(&report(bad.into())),
             },
             Some(Change::Sources) => {

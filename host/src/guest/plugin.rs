@@ -35,8 +35,8 @@ pub(super) fn interface(name: &str) -> String {
     format!("{}/{name}@{}", v0_1::PACKAGE, v0_1::VERSION)
 }
 
-/// How long compiling may take: the largest plugins we know take 4 s.
-const COMPILING: Duration = Duration::from_secs(60);
+/// How long compiling may take: the largest plugins we know take 4 s, and 50 s in a quick build on a busy machine.
+const COMPILING: Duration = Duration::from_secs(120);
 /// When it is said that this goes on.
 const SILENT: Duration = Duration::from_millis(500);
 

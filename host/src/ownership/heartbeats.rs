@@ -229,8 +229,9 @@ async fn beat(
         }
         // It counts from when the server takes it, which is no sooner than this.
         let (own, now) = (telling.borrow_and_update().clone(), Instant::now());
+        let stored = bucket.put(&own).await;
         let was_missed = last.borrow().elapsed() > bucket.rhythm.ttl;
-        match bucket.put(&own).await {
+        match stored {
             // While this is not taken in it is said again: the next heartbeat must not wait for it.
             Ok(()) if was_missed && heard.try_send(Heard::Back).is_err() => {}
             Ok(()) => drop(last.send_replace(now)),
