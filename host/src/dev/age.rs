@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use super::watch::Seen;
 use crate::config::Config;
 
-/// What lies beside sources, and no plugin is built from.
-const OTHERS: [&str; 3] = ["cases/", "pelton.toml", "README.md"];
+/// What lies beside sources, and no plugin is built from: a build would not make it older than the plugin.
+const OTHERS: [&str; 4] = ["cases/", "tests/", "docs/", "README.md"];
 
 /// A source beside the config in `folder` that was changed after all plugins that are built there, and the command of a build:
 /// what is run is not what is written. None if nobody says how plugins are built.
@@ -17,8 +17,9 @@ pub fn unbuilt(config: &Config, folder: &Path) -> Option<(PathBuf, String)> {
     let (last, build) = aged.max()?;
     let mut sources = Seen::sources(folder, &Seen::default());
     sources.retain(|file| {
-        let within = file.strip_prefix(folder).unwrap_or(file).to_string_lossy();
-        !OTHERS.iter().any(|other| within.starts_with(other))
+        let within = file.strip_prefix(folder).unwrap_or(file);
+        let is_config = Some(within.as_os_str()) == config.file.file_name();
+        !is_config && !OTHERS.iter().any(|other| within.to_string_lossy().starts_with(other))
     });
     sources.newer_than(last).map(|source| (source.to_owned(), build))
 }
