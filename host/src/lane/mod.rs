@@ -11,6 +11,7 @@ pub mod gaps;
 mod inputs;
 pub mod parked;
 pub mod queue;
+mod relapses;
 pub mod replay;
 pub mod runner;
 mod step;

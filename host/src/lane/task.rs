@@ -1,7 +1,7 @@
 //! A lane's shell: waits for inputs, slices and notices, lets [`Lane`] decide, acts.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -12,17 +12,18 @@ use super::alone::Alone;
 use super::dedupe::Dedupe;
 use super::parked::Wanted;
 use super::queue;
+use super::relapses::Relapses;
 use super::replay::{Order, Replays};
 use super::runner::Runner;
 use super::{Input, Lane, Ran, Slice, Step, Verdict};
 use crate::commit::record::Scaled;
 use crate::commit::task::{Notice, Request};
 use crate::commit::{Covers, Done, LaneId};
-use crate::event::{Gap, Sequence};
+use crate::event::Gap;
 use crate::failpoint;
 use crate::metrics::{Fate, Fault, Share};
 use crate::policy::breaker::Breaker;
-use crate::policy::{CauseKind, Failed, Failure, backoff, cause_of};
+use crate::policy::{CauseKind, Failed, Failure, cause_of};
 
 /// How a lane ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,30 +70,6 @@ enum Ending {
     No,
     /// The committer gives it up behind what was handed in; then it ends so.
     Released(End),
-}
-
-/// How often a lane began again without getting on. Where a leader has lost its majority it refuses all that builds on what it
-/// reads, which is older than what it holds: then only waiting helps.
-#[derive(Default)]
-struct Relapses {
-    count: u32,
-    rests: Option<Instant>,
-}
-
-/// The longest rest.
-const LONGEST_REST: Duration = Duration::from_secs(1);
-
-impl Relapses {
-    /// It begins again: at once, but when it has done so lately.
-    fn again(&mut self, covered: Sequence) {
-        self.rests = (self.count > 0).then(|| Instant::now() + backoff(covered, self.count).min(LONGEST_REST));
-        self.count += 1;
-    }
-
-    /// Until when it rests.
-    fn rests(&self, now: Instant) -> Option<Instant> {
-        self.rests.filter(|until| *until > now)
-    }
 }
 
 /// A slice at work on a thread of its own, so that a slow guest holds up nobody else.
