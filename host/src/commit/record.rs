@@ -133,10 +133,11 @@ fn json<T: Serialize>(value: &T) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn record() -> Record {
+    /// A module of four lanes that runs.
+    pub fn record() -> Record {
         Record {
             format: 1,
             module: "totals".parse().unwrap(),

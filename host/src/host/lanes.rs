@@ -321,9 +321,10 @@ impl Host {
         }
     }
 
-    /// Stops a module for an error. What a newer version wrote halts it on this host only: hosts of that version may run it.
+    /// Stops a module for an error. What a newer version wrote, and a config that the module's record forbids, halt it on this host
+    /// only: others may run it.
     pub(super) async fn halt_for(&mut self, module: &Name, error: &Error) {
-        if error.is_newer() {
+        if error.is_newer() || matches!(error, Error::Changed(_)) {
             self.halt_here(module, &error.to_string());
         } else {
             self.halt(module, &error.to_string()).await;

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_time_it_begins_at_once_and_then_it_rests_longer_up_to_a_second() {
+    fn the_first_time_it_begins_at_once_and_then_it_rests_a_second_at_most() {
         let mut relapses = Relapses::default();
         relapses.again(Sequence(7));
         let now = Instant::now();

@@ -6,24 +6,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::commit::app_stream;
-use crate::route::{HASH_VERSION, KeyExpr};
-
-fn record() -> Record {
-    Record {
-        format: 1,
-        module: "totals".parse().unwrap(),
-        stream: "ORDERS".to_owned(),
-        filters: Vec::new(),
-        key: KeyExpr::Subject,
-        hash: HASH_VERSION,
-        lanes: 1,
-        scaled: Vec::new(),
-        views: Vec::new(),
-        edition: Edition { plugin: "sha256:1".to_owned(), settings: String::new() },
-        generation: Generation::default(),
-        state: State::Running,
-    }
-}
+use crate::commit::record::tests::record;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_that_was_stored_and_not_answered_is_in_the_audit_once() {
